@@ -1,0 +1,36 @@
+/** One figure that was asked for, beside what was measured. */
+export interface Check {
+  readonly what: string;
+  readonly asked: string;
+  readonly measured: string;
+  readonly ok: boolean;
+}
+
+/** What one measurement contributes to the report. */
+export interface Section {
+  readonly title: string;
+  /** Markdown below the title. */
+  readonly text: string;
+  readonly checks: readonly Check[];
+}
+
+/** A markdown table; cells must hold no `|`. */
+export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+/** The whole report: the asked figures first, then every section. */
+export function formatReport(machine: string, sections: readonly Section[]): string {
+  const checks = sections.flatMap((section) => section.checks);
+  const missed = checks.filter((check) => !check.ok).length;
+  const rows = checks.map(({ what, asked, measured, ok }) => [what, asked, measured, ok ? 'holds' : '**missed**']);
+  const verdict = `${checks.length - missed} of ${checks.length} asked figures hold.`;
+  return [
+    '# Measured',
+    machine,
+    ...(checks.length === 0 ? [] : ['## Asked and measured', verdict, formatTable(['figure', 'asked', 'measured', ''], rows)]),
+    ...sections.flatMap((section) => [`## ${section.title}`, section.text]),
+    '',
+  ].join('\n\n');
+}

@@ -1,0 +1,30 @@
+import type { HandlerContext, Interceptor } from '@connectrpc/connect';
+import type { Logger } from 'pino';
+import { checkAccess, type IsOperator } from './access.ts';
+import { getRequestFacts } from './context.ts';
+import { createRequestLog, logRefusal } from './request-log.ts';
+import { createValidation } from './validation.ts';
+
+export interface InterceptorDeps {
+  readonly log: Logger;
+  readonly isOperator: IsOperator;
+}
+
+/** What every request passes, in this order, after the request gate; the first is the outer one. */
+export function createInterceptors(deps: InterceptorDeps): Interceptor[] {
+  return [createRequestLog(deps.log), createValidation()];
+}
+
+/**
+ * Runs before a request's body is read, and so before all interceptors: who may not call the method learns nothing about its input,
+ * and costs no parsing.
+ */
+export function createRequestGate(deps: InterceptorDeps): (context: HandlerContext) => void {
+  return (context) => {
+    try {
+      checkAccess(context, deps.isOperator);
+    } catch (error) {
+      throw logRefusal(deps.log, context.method, getRequestFacts(context.values), error);
+    }
+  };
+}

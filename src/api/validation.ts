@@ -1,0 +1,46 @@
+import type { Interceptor } from '@connectrpc/connect';
+import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
+import { pathToString } from '@bufbuild/protobuf/reflect';
+import { createValidator, type Validator } from '@bufbuild/protovalidate';
+import { type FieldViolation, GatewayError } from '../domain/errors.ts';
+
+/** Refuses requests that break the rules in the schema, with every broken rule. Throws `validation_failed`. */
+export function createValidation(): Interceptor {
+  const validator = createValidator();
+  return (next) => (request) => {
+    if (request.stream) {
+      return next({ ...request, message: validateEach(validator, request.method.input, request.message) });
+    }
+    validate(validator, request.method.input, request.message);
+    return next(request);
+  };
+}
+
+/** The error for fields that break a rule; the message repeats the violations for people who see nothing else. */
+export function createValidationError(violations: readonly FieldViolation[]): GatewayError {
+  const list = violations.map(({ field, description }) => (field === '' ? description : `${field}: ${description}`));
+  return new GatewayError('validation_failed', `The request is not valid. ${list.join('; ')}`, { violations });
+}
+
+async function* validateEach<Desc extends DescMessage>(
+  validator: Validator,
+  schema: Desc,
+  messages: AsyncIterable<MessageShape<Desc>>,
+): AsyncGenerator<MessageShape<Desc>> {
+  for await (const message of messages) {
+    validate(validator, schema, message);
+    yield message;
+  }
+}
+
+function validate<Desc extends DescMessage>(validator: Validator, schema: Desc, message: MessageShape<Desc>): void {
+  const result = validator.validate(schema, message);
+  if (result.kind === 'invalid') {
+    throw createValidationError(
+      result.violations.map((violation) => ({ field: pathToString(violation.field), description: violation.message })),
+    );
+  }
+  if (result.kind === 'error') {
+    throw result.error;
+  }
+}

@@ -1,0 +1,77 @@
+import type { LogPosition } from '../domain/decision.ts';
+
+/** A row of `decisions` as it is written; `seq` and `tx` come from the database. */
+export interface DecisionRow {
+  readonly id: string;
+  readonly project_id: string;
+  /** Unix milliseconds. */
+  readonly create_time: number;
+  readonly effect: 'allow' | 'deny' | 'require_approval';
+  readonly principal_id: string;
+  readonly upstream_id: string | null;
+  readonly tool: string | null;
+  /** JSON text of the Decision's other fields. */
+  readonly body: string;
+}
+
+/** A row of `decision_outcomes`. */
+export interface OutcomeRow {
+  readonly decision_id: string;
+  /** Unix milliseconds. */
+  readonly end_time: number;
+  readonly status: string;
+  readonly latency_micros: number;
+  readonly response_bytes: number;
+}
+
+/** What one transaction writes. */
+export interface LogBatch {
+  readonly decisions: readonly DecisionRow[];
+  readonly outcomes: readonly OutcomeRow[];
+}
+
+/** A decision with its place in the log, and its outcome where that is known already. */
+export interface LoggedRow {
+  readonly decision: DecisionRow;
+  readonly outcome?: OutcomeRow;
+  readonly position: LogPosition;
+}
+
+/** Which decisions of a project a list returns; times are Unix milliseconds, start included, end not. */
+export interface LogFilter {
+  readonly projectId: string;
+  /** The last id of the page before. */
+  readonly beforeId?: string | undefined;
+  readonly effect?: DecisionRow['effect'] | undefined;
+  readonly principalId?: string | undefined;
+  readonly upstreamId?: string | undefined;
+  readonly tool?: string | undefined;
+  readonly startTime?: number | undefined;
+  readonly endTime?: number | undefined;
+  readonly limit: number;
+}
+
+/** The decision log: append-only, read in commit order. */
+export interface LogStore {
+  /**
+   * Commits a batch as one transaction: when it resolves, all of it survives a crash. A repeated outcome is ignored, a repeated
+   * decision is an error. Throws what the driver threw; then nothing of the batch is stored, unless the connection broke in the commit.
+   */
+  append(batch: LogBatch): Promise<void>;
+  /** Decisions after a position, in the log's order; no decision can appear later before one that was returned. */
+  readAfter(
+    position: LogPosition,
+    options: { readonly projectId?: string | undefined; readonly limit: number },
+  ): Promise<LoggedRow[]>;
+  /** A position after every decision readable now, and before every later one. */
+  head(): Promise<LogPosition>;
+  /** Position of the oldest decision kept; undefined when the log is empty. */
+  oldest(): Promise<LogPosition | undefined>;
+  /** Newest first. */
+  list(filter: LogFilter): Promise<LoggedRow[]>;
+  /** The decision of the project with this id. */
+  get(projectId: string, id: string): Promise<LoggedRow | undefined>;
+}
+
+/** The position before the first decision. */
+export const LOG_START: LogPosition = { tx: 0n, seq: 0n };

@@ -1,0 +1,5 @@
+/** PostgreSQL notification channel that rings when hot configuration changed. */
+export const CONFIG_CHANNEL = 'portcullis_config';
+
+/** PostgreSQL notification channel that rings when decisions were committed. */
+export const DECISION_CHANNEL = 'portcullis_decisions';

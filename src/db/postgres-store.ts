@@ -1,0 +1,94 @@
+import { Kysely, PostgresDialect, sql } from 'kysely';
+import pg from 'pg';
+import { GatewayError } from '../domain/errors.ts';
+import { newId } from '../domain/ids.ts';
+import { type Bell, createBell } from './bell.ts';
+import type { Database } from './database.ts';
+import { migrate } from './migrate.ts';
+import { CONFIG_CHANNEL, DECISION_CHANNEL } from './postgres-channels.ts';
+import { createPostgresListener } from './postgres-listener.ts';
+import { createAnnouncer, createPostgresLogStore } from './postgres-log-store.ts';
+import { connectionConfig, createPool } from './postgres-pool.ts';
+import type { OpenDatabaseOptions, Store } from './store.ts';
+
+const DEFAULT_POOL_SIZE = 10;
+
+/** Appends are grouped by their caller; more than a few at once only wait for each other on the disk. */
+const LOG_POOL_SIZE = 4;
+
+/** How often listeners of decisions look again without being rung, in milliseconds. */
+const LOOK_AGAIN_MS = 500;
+
+/** Opens a database on a PostgreSQL server (13 or newer), which any number of replicas may share. */
+export async function openPostgresStore(url: string, options: OpenDatabaseOptions): Promise<Store> {
+  const onError = options.onBackgroundError ?? (() => {});
+  await checkConnection(url);
+  await migrateOnce(url, onError);
+  const configBell = createBell(onError);
+  const decisionBell = createBell(onError);
+  const replica = newId();
+  const listener = await createPostgresListener(url, {
+    channels: [CONFIG_CHANNEL, DECISION_CHANNEL],
+    onNotify(channel, payload) {
+      if (channel === CONFIG_CHANNEL) void configBell.ring();
+      else if (payload !== replica) void decisionBell.ring();
+    },
+    onError,
+  });
+  const pool = createPool(url, { max: options.poolSize ?? DEFAULT_POOL_SIZE, timeouts: true, onError });
+  const logPool = createPool(url, { max: LOG_POOL_SIZE, timeouts: true, onError });
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  const announce = createAnnouncer(() => void announceDecisions(logPool, replica).catch(onError));
+  const lookAgain = setInterval(() => void decisionBell.ring(), LOOK_AGAIN_MS).unref();
+  return {
+    kind: 'postgres',
+    db,
+    log: createPostgresLogStore(db, logPool, decisionBell, announce),
+    onConfigChange: configBell.subscribe,
+    onDecision: decisionBell.subscribe,
+    ringConfig: configBell.ring,
+    async ping() {
+      await sql`select 1`.execute(db);
+    },
+    async close() {
+      clearInterval(lookAgain);
+      await Promise.all([listener.close(), logPool.end(), pool.end()]);
+    },
+  };
+}
+
+async function announceDecisions(pool: pg.Pool, replica: string): Promise<void> {
+  if (!pool.ending)
+    await pool.query({ name: 'announce', text: 'select pg_notify($1, $2)', values: [DECISION_CHANNEL, replica] });
+}
+
+async function checkConnection(url: string): Promise<void> {
+  const client = new pg.Client(connectionConfig(url));
+  client.on('error', () => {});
+  try {
+    await client.connect();
+  } catch (error) {
+    const where = `${client.host}:${client.port}`;
+    const message = `PostgreSQL at ${where} can not be used (${describe(error)}). Check GATEWAY_DATABASE_URL and that the database runs.`;
+    throw new GatewayError('unavailable', message, { cause: error });
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+/** The driver's code or PostgreSQL's SQLSTATE: enough to act on, and never the password. */
+function describe(error: unknown): string {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : 'no connection';
+}
+
+/** Migrates on connections of its own, because waiting for another replica's migration may take longer than a statement may. */
+async function migrateOnce(url: string, onError: (error: unknown) => void): Promise<void> {
+  const pool = createPool(url, { max: 2, timeouts: false, onError });
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  try {
+    await migrate(db);
+  } finally {
+    await pool.end();
+  }
+}

@@ -1,0 +1,125 @@
+import type { Kysely, Selectable } from 'kysely';
+import { GatewayError } from '../domain/errors.ts';
+import type { ProjectId, UpstreamId } from '../domain/ids.ts';
+import type { Era, Upstream } from '../domain/upstream.ts';
+import type { Database, UpstreamTable } from './database.ts';
+import { isUniqueViolation } from './violations.ts';
+
+type Db = Kysely<Database>;
+
+/** Fields of Upstream that have a column of their own; the others are kept as JSON in `config`. */
+type ColumnField = 'id' | 'projectId' | 'slug' | 'sealedSecrets' | 'enabled' | 'revision' | 'createTime' | 'updateTime';
+
+type UpstreamConfig = Omit<Upstream, ColumnField>;
+
+/** What an update of an upstream may set; null for `era` = found out by asking again. */
+export type UpstreamChanges = Partial<
+  Omit<Upstream, 'id' | 'projectId' | 'era' | 'revision' | 'createTime' | 'updateTime'>
+> & { readonly era?: Era | null; readonly updateTime: number };
+
+/** Stores a new upstream; throws `already_exists` when its slug is taken in the project. */
+export async function insertUpstream(db: Db, upstream: Upstream): Promise<void> {
+  await db.insertInto('upstreams').values(toRow(upstream)).execute().catch(slugTaken);
+}
+
+/** The upstream with this id, in any project. */
+export async function findUpstream(db: Db, id: UpstreamId): Promise<Upstream | undefined> {
+  return (await findUpstreams(db, [id]))[0];
+}
+
+/** Those of the upstreams that exist, in the order of their ids; at most a few hundred ids at once. */
+export async function findUpstreams(db: Db, ids: readonly string[]): Promise<Upstream[]> {
+  if (ids.length === 0) return [];
+  const rows = await db.selectFrom('upstreams').selectAll().where('id', 'in', ids).orderBy('id').execute();
+  return rows.map(fromRow);
+}
+
+/** The upstream of the project with this slug. */
+export async function findUpstreamBySlug(db: Db, projectId: ProjectId, slug: string): Promise<Upstream | undefined> {
+  const query = db.selectFrom('upstreams').selectAll().where('project_id', '=', projectId).where('slug', '=', slug);
+  const row = await query.executeTakeFirst();
+  return row && fromRow(row);
+}
+
+/** A page of upstreams, oldest first, of one project or (for the snapshot) of all. */
+export async function listUpstreams(
+  db: Db,
+  page: {
+    readonly projectId?: ProjectId | undefined;
+    readonly afterId?: string | undefined;
+    readonly limit: number;
+  },
+): Promise<Upstream[]> {
+  let query = db.selectFrom('upstreams').selectAll().orderBy('id').limit(page.limit);
+  if (page.projectId !== undefined) query = query.where('project_id', '=', page.projectId);
+  if (page.afterId !== undefined) query = query.where('id', '>', page.afterId);
+  return (await query.execute()).map(fromRow);
+}
+
+/** Writes the changes and counts `revision` up; undefined when the stored revision is another one or the upstream is gone. */
+export async function updateUpstream(
+  db: Db,
+  id: UpstreamId,
+  revision: number,
+  changes: UpstreamChanges,
+): Promise<Upstream | undefined> {
+  const old = await findUpstream(db, id);
+  if (old === undefined || old.revision !== revision) return undefined;
+  const changed = applyChanges(old, changes);
+  const result = await db
+    .updateTable('upstreams')
+    .set(toRow(changed))
+    .where('id', '=', id)
+    .where('revision', '=', revision)
+    .executeTakeFirst()
+    .catch(slugTaken);
+  return result.numUpdatedRows > 0n ? changed : undefined;
+}
+
+/** Deletes an upstream; false when there is none. */
+export async function deleteUpstream(db: Db, id: UpstreamId): Promise<boolean> {
+  const result = await db.deleteFrom('upstreams').where('id', '=', id).executeTakeFirst();
+  return result.numDeletedRows > 0n;
+}
+
+function slugTaken(error: unknown): never {
+  if (!isUniqueViolation(error)) throw error;
+  const message = 'There is an upstream with this slug in the project. Choose another slug.';
+  throw new GatewayError('already_exists', message, { cause: error });
+}
+
+function applyChanges(old: Upstream, changes: UpstreamChanges): Upstream {
+  const { era: oldEra, ...kept } = old;
+  const { era: newEra = oldEra, ...set } = changes;
+  return { ...kept, ...set, ...(newEra != null && { era: newEra }), revision: old.revision + 1 };
+}
+
+function toRow(upstream: Upstream): Selectable<UpstreamTable> {
+  const { id, projectId, slug, sealedSecrets, enabled, revision, createTime, updateTime, ...config } = upstream;
+  return {
+    id,
+    project_id: projectId,
+    slug,
+    config: JSON.stringify(config satisfies UpstreamConfig),
+    sealed_secrets: sealedSecrets,
+    enabled: enabled ? 1 : 0,
+    revision,
+    create_time: createTime,
+    update_time: updateTime,
+  };
+}
+
+/** The domain object of a row; the casts trust what the functions above wrote. */
+function fromRow(row: Selectable<UpstreamTable>): Upstream {
+  return {
+    ...(JSON.parse(row.config) as UpstreamConfig),
+    id: row.id as UpstreamId,
+    projectId: row.project_id as ProjectId,
+    slug: row.slug,
+    sealedSecrets: row.sealed_secrets,
+    enabled: row.enabled !== 0,
+    revision: row.revision,
+    createTime: row.create_time,
+    updateTime: row.update_time,
+  };
+}

@@ -1,0 +1,89 @@
+import type { ApiKeyId, CallId, PrincipalId, ProjectId, UpstreamId } from './ids.ts';
+import type { Effect } from './project.ts';
+import type { Era } from './upstream.ts';
+
+/** What led to the Decision. */
+export type DecisionReason =
+  | 'rule'
+  | 'project_default'
+  | 'not_governed'
+  | 'scope'
+  | 'upstream_not_found'
+  | 'upstream_disabled'
+  | 'grant'
+  | 'tool_filter'
+  | 'era_mismatch';
+
+/** ALLOW, DENY or REQUIRE_APPROVAL for one call, with all that is needed to explain it. Never changed once written. */
+export interface Decision {
+  readonly id: CallId;
+  readonly projectId: ProjectId;
+  /** Unix milliseconds. */
+  readonly createTime: number;
+  readonly requestId: string;
+  readonly face: 'mcp' | 'api';
+  readonly era: Era;
+  readonly principalKind: 'user' | 'agent';
+  readonly principalId: PrincipalId;
+  readonly principalName: string;
+  readonly apiKeyId?: ApiKeyId;
+  readonly keyPrefix?: string;
+  /** Absent when the slug named no upstream. */
+  readonly upstreamId?: UpstreamId;
+  /** The slug as the caller wrote it. */
+  readonly upstreamSlug: string;
+  /** JSON-RPC method, or the HTTP method when the call was refused before its body was read. */
+  readonly method: string;
+  /** Name of the tool or prompt, or URI of the resource. */
+  readonly tool?: string;
+  readonly effect: Effect;
+  readonly reason: DecisionReason;
+  /** Ids of the rules that decided; empty unless `reason` is `rule`. */
+  readonly ruleIds: readonly string[];
+  /** What the caller is told. */
+  readonly message: string;
+  /** `sha256:` and 64 hex digits over the canonical form of the original arguments; absent when the call has none. */
+  readonly argumentsDigest?: string;
+  /** JSON text of the arguments as the project lets them be recorded. */
+  readonly argumentsJson?: string;
+  /** True when `argumentsJson` was cut or masked. */
+  readonly argumentsRedacted?: boolean;
+  readonly requestBytes: number;
+}
+
+/** How a forwarded call ended. */
+export type OutcomeStatus =
+  | 'ok'
+  /** The tool answered with `isError: true`. */
+  | 'tool_error'
+  /** The upstream answered with a JSON-RPC error. */
+  | 'rpc_error'
+  /** The upstream asks the client for input (revision 2026-07-28). */
+  | 'input_required'
+  /** Unreachable, broken stream, or no valid answer. */
+  | 'upstream_error'
+  | 'timeout'
+  /** The client went away first. */
+  | 'canceled';
+
+/** What became of an allowed call; written after the answer, so it may be missing after a crash (reads as UNKNOWN). */
+export interface Outcome {
+  readonly decisionId: CallId;
+  readonly endTime: number;
+  readonly status: OutcomeStatus;
+  readonly latencyMicros: number;
+  readonly responseBytes: number;
+}
+
+/** A decision as the log returns it: in commit order, with the position after it. */
+export interface LoggedDecision {
+  readonly decision: Decision;
+  readonly outcome?: Outcome;
+  readonly position: LogPosition;
+}
+
+/** A place in the decision log's commit order. On SQLite `tx` is always 0. Both are decimal 64-bit integers. */
+export interface LogPosition {
+  readonly tx: bigint;
+  readonly seq: bigint;
+}

@@ -1,0 +1,32 @@
+import { randomFillSync } from 'node:crypto';
+
+/** A string that only functions of one kind hand out, so that ids of two kinds cannot be swapped. */
+type Branded<Name extends string> = string & { readonly __brand: Name };
+
+export type ProjectId = Branded<'ProjectId'>;
+/** Id of a User or an Agent. */
+export type PrincipalId = Branded<'PrincipalId'>;
+export type ApiKeyId = Branded<'ApiKeyId'>;
+export type UpstreamId = Branded<'UpstreamId'>;
+/** Id of a governed call and of the Decision made for it. */
+export type CallId = Branded<'CallId'>;
+
+const pool = Buffer.allocUnsafe(4096);
+let used = pool.length;
+
+const hex: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** A new UUIDv7 (RFC 9562 section 5.7): 48 bits of Unix milliseconds, then random bits; ids sort by creation time. */
+export function newId<Id extends string = string>(now: number = Date.now()): Id {
+  if (used + 10 > pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  const at = used;
+  used += 10;
+  const byte = (offset: number) => hex[pool[at + offset] as number];
+  const time = now.toString(16).padStart(12, '0');
+  const version = hex[0x70 | ((pool[at] as number) & 0x0f)];
+  const variant = hex[0x80 | ((pool[at + 2] as number) & 0x3f)];
+  return `${time.slice(0, 8)}-${time.slice(8)}-${version}${byte(1)}-${variant}${byte(3)}-${byte(4)}${byte(5)}${byte(6)}${byte(7)}${byte(8)}${byte(9)}` as Id;
+}

@@ -1,0 +1,144 @@
+import type { Logger } from 'pino';
+import { GatewayError } from '../domain/errors.ts';
+import { newId } from '../domain/ids.ts';
+import type { Principal } from '../domain/principal.ts';
+import { sendJson } from '../mcp/answer.ts';
+import type { McpArrival } from '../mcp/endpoint.ts';
+import type { HttpRequest, HttpResponse } from '../mcp/exchange.ts';
+import { sendRefusal } from './edge-refusal.ts';
+import type { Health } from './health.ts';
+import type { OriginGuard } from './origin-guard.ts';
+
+/** A request at the edge, before anybody knows whose it is. */
+export interface EdgeRequest {
+  readonly request: HttpRequest;
+  readonly response: HttpResponse;
+  readonly requestId: string;
+  /** Without the query. */
+  readonly path: string;
+}
+
+export interface HttpServerDeps {
+  readonly guard: OriginGuard;
+  readonly health: Health;
+  readonly authenticate: (request: HttpRequest) => Principal | Promise<Principal>;
+  readonly mcp: (arrival: McpArrival) => Promise<void>;
+  /** Everything that is not MCP: the API. */
+  readonly api: (edge: EdgeRequest) => Promise<void>;
+  /** JSON text of the public signing keys. */
+  readonly jwks: () => string;
+  /** False when this replica could not read its configuration for too long: then it must not decide. */
+  readonly isConfigFresh: () => boolean;
+  readonly logger: Logger;
+  /** Requests in progress at once, streams that only listen excluded. */
+  readonly maxConcurrent?: number;
+}
+
+export type HttpServer = ReturnType<typeof createHttpServer>;
+
+const MCP_PREFIX = '/v1/mcp/';
+const REQUEST_ID = /^[A-Za-z0-9_.:/-]{1,64}$/;
+
+/** The edge of both faces: guards, health, routing by path, refusals, and the count of what is in progress. */
+export function createHttpServer(deps: HttpServerDeps) {
+  let inProgress = 0;
+  let whenIdle = () => {};
+
+  function handle(request: HttpRequest, response: HttpResponse): void {
+    const edge = toEdge(request, response);
+    // A GET only reads or listens: a shutdown does not wait for it.
+    const weight = request.method === 'GET' ? 0 : 1;
+    inProgress += weight;
+    route(deps, edge, inProgress)
+      .catch((error: unknown) => answerFailure(deps.logger, edge, error))
+      .finally(() => {
+        inProgress -= weight;
+        if (inProgress === 0) {
+          whenIdle();
+        }
+      });
+  }
+
+  /** Resolves when nothing is in progress, or after `timeoutMs`. */
+  function drain(timeoutMs: number): Promise<void> {
+    if (inProgress === 0) {
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs);
+      whenIdle = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  return { handle, drain };
+}
+
+function toEdge(request: HttpRequest, response: HttpResponse): EdgeRequest {
+  const given = request.headers['x-request-id'];
+  const requestId = typeof given === 'string' && REQUEST_ID.test(given) ? given : newId();
+  return { request, response, requestId, path: pathOf(request.url ?? '/') };
+}
+
+async function route(deps: HttpServerDeps, edge: EdgeRequest, inProgress: number): Promise<void> {
+  const { request, response, requestId, path } = edge;
+  if (path === '/healthz' || path === '/readyz' || path === '/health') {
+    return deps.health.answer(path, response, requestId);
+  }
+  if (inProgress > (deps.maxConcurrent ?? 10_000)) {
+    throw new GatewayError('unavailable', 'The gateway has too many requests in progress.', { retryAfterMs: 1_000 });
+  }
+  deps.guard.check(request.headers);
+  applyCors(deps.guard, request, response);
+  if (request.method === 'OPTIONS') {
+    return sendJson(response, requestId, 204, '', deps.guard.preflightHeaders(request.headers));
+  }
+  if (path.startsWith(MCP_PREFIX)) {
+    return routeMcp(deps, edge, path.slice(MCP_PREFIX.length));
+  }
+  if (path === '/.well-known/jwks.json') {
+    return sendJson(response, requestId, 200, deps.jwks());
+  }
+  return deps.api(edge);
+}
+
+async function routeMcp(deps: HttpServerDeps, edge: EdgeRequest, slug: string): Promise<void> {
+  const { request, response, requestId } = edge;
+  if (request.method !== 'POST' && request.method !== 'GET' && request.method !== 'DELETE') {
+    throw new GatewayError('method_not_allowed', 'This address takes GET, POST and DELETE.');
+  }
+  if (!deps.isConfigFresh()) {
+    throw new GatewayError('unavailable', 'The store cannot be reached, so nothing can be decided. Try again later.');
+  }
+  const principal = await deps.authenticate(request);
+  await deps.mcp({ request, response, requestId, principal, slug });
+}
+
+function applyCors(guard: OriginGuard, request: HttpRequest, response: HttpResponse): void {
+  if (request.headers.origin !== undefined) {
+    for (const [name, value] of Object.entries(guard.corsHeaders(request.headers.origin))) {
+      response.setHeader(name, value);
+    }
+  }
+}
+
+function answerFailure(logger: Logger, edge: EdgeRequest, error: unknown): void {
+  const known = error instanceof GatewayError ? error : unknownFailure(error);
+  const level = known.reason === 'internal' ? 'error' : known.reason === 'unavailable' ? 'warn' : 'info';
+  logger[level]({ requestId: edge.requestId, path: edge.path, reason: known.reason, err: known.cause }, known.message);
+  sendRefusal(edge.response, edge.requestId, known);
+  if (!edge.response.writableEnded) {
+    edge.response.destroy();
+  }
+}
+
+function pathOf(url: string): string {
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
+}
+
+function unknownFailure(error: unknown): GatewayError {
+  return new GatewayError('internal', 'The gateway failed to handle the request; its log tells why.', { cause: error });
+}

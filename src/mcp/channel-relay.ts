@@ -1,0 +1,180 @@
+import { GatewayError } from '../domain/errors.ts';
+import { newId } from '../domain/ids.ts';
+import type { ForwardEnd } from '../pipeline/call.ts';
+import type { Channel, ChannelClient, Channels } from '../upstream/channels.ts';
+import { keepAlive, messageEvent, sendEmpty, sendJson, startEventStream, writeEvent } from './answer.ts';
+import { statusOfAnswer } from './answer-scan.ts';
+import { errorResponse, failureOf } from './errors.ts';
+import type { McpPost, McpRequest } from './exchange.ts';
+import type { JsonObject } from './json-rpc.ts';
+import type { Session, Sessions } from './sessions.ts';
+
+export interface ChannelRelayDeps {
+  readonly channels: Channels;
+  readonly sessions: Sessions;
+}
+
+export type ChannelRelay = ReturnType<typeof createChannelRelay>;
+
+/** Carries requests to upstreams that are one long conversation (stdio process, SSE connection), shared by many clients. */
+export function createChannelRelay(deps: ChannelRelayDeps) {
+  const { channels, sessions } = deps;
+
+  /** One JSON-RPC message; resolves when the answer is delivered. */
+  async function post(post: McpPost, before?: Promise<unknown>): Promise<ForwardEnd> {
+    const { message, response, requestId } = post;
+    try {
+      if (post.era === 'legacy' && message.method === 'initialize') {
+        return await initialize(post);
+      }
+      const client = clientOf(post);
+      const channel = await channels.open(post.upstream, client, post.era);
+      if (message.kind === 'request') {
+        return await answer(post, channel, client, before);
+      }
+      tell(channel, client, post);
+      sendEmpty(response, requestId, 202);
+      return { status: 'ok', responseBytes: 0 };
+    } catch (error) {
+      return fail(post, error);
+    }
+  }
+
+  async function initialize(post: McpPost): Promise<ForwardEnd> {
+    const { message, upstream, principal } = post;
+    const id = newId();
+    const initializeParams = message.params ?? {};
+    const channel = await channels.open(
+      upstream,
+      { principalId: principal.id, sessionId: id, initializeParams },
+      'legacy',
+    );
+    const token = await sessions.mint({ id, principalId: principal.id, upstreamId: upstream.id, initializeParams });
+    const json = JSON.stringify({ jsonrpc: '2.0', id: message.id, result: channel.initializeResult });
+    sendJson(post.response, post.requestId, 200, json, { 'mcp-session-id': token });
+    return { status: 'ok', responseBytes: json.length };
+  }
+
+  /** The server-to-client stream of a legacy session; ends with the client. */
+  async function openStream(request: McpRequest): Promise<ForwardEnd> {
+    const { response } = request;
+    const client = clientOf(request);
+    const channel = await channels.open(request.upstream, client, 'legacy');
+    startEventStream(response, request.requestId);
+    const stopKeepAlive = keepAlive(response);
+    const detach = channel.attach(client, (message) => writeEvent(response, messageEvent(JSON.stringify(message))));
+    await new Promise<void>((resolve) => response.on('close', resolve));
+    stopKeepAlive();
+    detach();
+    return { status: 'ok', responseBytes: 0 };
+  }
+
+  function endSession(request: McpRequest, session: Session): Promise<void> {
+    return channels.endSession(request.upstream, session.id);
+  }
+
+  return { post, openStream, endSession };
+}
+
+function clientOf(request: McpRequest): ChannelClient {
+  const { session, principal, requestId } = request;
+  return session === undefined
+    ? { principalId: principal.id, sessionId: requestId }
+    : {
+        principalId: principal.id,
+        sessionId: session.id,
+        ...(session.initializeParams === undefined ? {} : { initializeParams: session.initializeParams }),
+      };
+}
+
+/** A notification or a response of the client; `initialized` stays here, as the channel has said it already. */
+function tell(channel: Channel, client: ChannelClient, post: McpPost): void {
+  const { message } = post;
+  if (message.kind === 'response') {
+    channel.respond(client, message.value);
+  } else if (message.method !== 'notifications/initialized') {
+    channel.notify(client, message.value);
+  }
+}
+
+/** Answers with JSON, or with an event stream as soon as the upstream says something before its answer. */
+async function answer(
+  post: McpPost,
+  channel: Channel,
+  client: ChannelClient,
+  before: Promise<unknown> | undefined,
+): Promise<ForwardEnd> {
+  const { response, requestId, message } = post;
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  const stream = createLazyStream(post, before);
+  try {
+    const result = await channel.request(message.value, { client, signal: gone.signal, onMessage: stream.send });
+    await before;
+    const json = JSON.stringify(result);
+    if (stream.isOpen()) {
+      await stream.end(json);
+    } else {
+      sendJson(response, requestId, 200, json);
+    }
+    return { status: statusOfAnswer(json) ?? 'upstream_error', responseBytes: json.length + stream.bytes() };
+  } catch (error) {
+    if (gone.signal.aborted) {
+      return { status: 'canceled', responseBytes: stream.bytes() };
+    }
+    if (!stream.isOpen()) {
+      throw error;
+    }
+    await stream.end(errorResponse(message.id ?? null, failureOf(error)));
+    return { status: statusOf(error), responseBytes: stream.bytes() };
+  }
+}
+
+/** An event stream that begins with its first message, and not before `before` resolved. */
+function createLazyStream(post: McpPost, before: Promise<unknown> | undefined) {
+  const { response, requestId } = post;
+  let opened: Promise<void> | undefined;
+  let stopKeepAlive = () => {};
+  let bytes = 0;
+
+  async function open(): Promise<void> {
+    await before;
+    if (!response.destroyed) {
+      startEventStream(response, requestId);
+      stopKeepAlive = keepAlive(response);
+      response.on('close', () => stopKeepAlive());
+    }
+  }
+
+  function write(text: string): void {
+    bytes += text.length;
+    writeEvent(response, text);
+  }
+
+  return {
+    isOpen: () => opened !== undefined,
+    bytes: () => bytes,
+    send: (message: JsonObject): void => {
+      opened ??= open();
+      // The answer to the call reports what went wrong with `before`.
+      opened.then(() => write(messageEvent(JSON.stringify(message)))).catch(() => {});
+    },
+    end: async (json: string): Promise<void> => {
+      await opened;
+      stopKeepAlive();
+      write(messageEvent(json));
+      response.end();
+    },
+  };
+}
+
+function fail(post: McpPost, error: unknown): ForwardEnd {
+  const { response, requestId, message } = post;
+  const text = errorResponse(message.id ?? null, failureOf(error));
+  sendJson(response, requestId, message.kind === 'request' ? 200 : 502, text);
+  return { status: statusOf(error), responseBytes: text.length };
+}
+
+function statusOf(error: unknown): ForwardEnd['status'] {
+  return error instanceof GatewayError && error.reason === 'upstream_timeout' ? 'timeout' : 'upstream_error';
+}

@@ -1,0 +1,62 @@
+import type { DecisionWatch } from '../decisions/decision-watch.ts';
+import type { Decision } from '../domain/decision.ts';
+import { newId } from '../domain/ids.ts';
+import { hasScope } from '../domain/principal.ts';
+import { keepAlive, startEventStream, writeEvent } from './answer.ts';
+import type { McpRequest } from './exchange.ts';
+
+/**
+ * Document 000's event stream: a `notifications/session` notification, then the decisions about this upstream as they are recorded.
+ * Callers with `gateway:read` see all of their project, others their own.
+ */
+export async function streamDecisions(watch: DecisionWatch, request: McpRequest): Promise<void> {
+  const { response, principal, upstream } = request;
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  startEventStream(response, request.requestId);
+  const stopKeepAlive = keepAlive(response);
+  writeEvent(response, sessionEvent(request));
+  const seesAll = hasScope(principal, 'gateway:read');
+  const events = watch.watch({
+    projectId: principal.projectId,
+    position: undefined,
+    matches: ({ decision }) =>
+      decision.upstreamId === upstream.id && (seesAll || decision.principalId === principal.id),
+    signal: gone.signal,
+  });
+  try {
+    for await (const event of events) {
+      if (event.kind === 'decision') {
+        writeEvent(response, decisionEvent(event.logged.decision));
+      }
+    }
+  } finally {
+    stopKeepAlive();
+    response.end();
+  }
+}
+
+function sessionEvent(request: McpRequest): string {
+  const params = { sessionId: newId(), upstream: request.upstream.slug };
+  return `event: message\ndata: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/session', params })}\n\n`;
+}
+
+function decisionEvent(decision: Decision): string {
+  const envelope = {
+    type: 'decision',
+    id: decision.id,
+    time: new Date(decision.createTime).toISOString(),
+    request_id: decision.requestId,
+    upstream: decision.upstreamSlug,
+    principal: { kind: decision.principalKind, id: decision.principalId, name: decision.principalName },
+    key_prefix: decision.keyPrefix,
+    method: decision.method,
+    tool: decision.tool,
+    decision: decision.effect,
+    reason: decision.reason,
+    rule_ids: decision.ruleIds,
+    message: decision.message,
+    arguments_digest: decision.argumentsDigest,
+  };
+  return `event: decision\nid: ${decision.id}\ndata: ${JSON.stringify(envelope)}\n\n`;
+}

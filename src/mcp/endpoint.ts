@@ -1,0 +1,217 @@
+import type { DecisionWatch } from '../decisions/decision-watch.ts';
+import { GatewayError } from '../domain/errors.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { Upstream } from '../domain/upstream.ts';
+import { admit, type CallDeps, runCall } from '../pipeline/call.ts';
+import { sendEmpty, sendRpcError } from './answer.ts';
+import type { ChannelRelay } from './channel-relay.ts';
+import { streamDecisions } from './decision-stream.ts';
+import { MODERN_VERSION, readEnvelope } from './envelope.ts';
+import type { EraGate } from './era-gate.ts';
+import { failureOf, refusalCodes } from './errors.ts';
+import type { HttpRequest, HttpResponse, McpPost, McpRequest } from './exchange.ts';
+import { acceptsAnswers } from './forwarded-headers.ts';
+import { type ClientMessage, InvalidMessageError, parseArgumentsExactly, parseMessage } from './json-rpc.ts';
+import { isGoverned, targetOf } from './methods.ts';
+import type { Session, Sessions } from './sessions.ts';
+import type { StreamableRelay } from './streamable-relay.ts';
+
+export interface McpEndpointDeps {
+  readonly call: CallDeps;
+  readonly sessions: Sessions;
+  /** Notes an ended session for all replicas. */
+  readonly endSession: (session: Session) => Promise<void>;
+  readonly eraGate: EraGate;
+  readonly streamable: StreamableRelay;
+  readonly channels: ChannelRelay;
+  readonly watch: DecisionWatch;
+  readonly readBody: (request: HttpRequest) => Promise<Buffer>;
+}
+
+/** An authenticated request to `/v1/mcp/{slug}`. */
+export interface McpArrival {
+  readonly request: HttpRequest;
+  readonly response: HttpResponse;
+  readonly requestId: string;
+  readonly principal: Principal;
+  readonly slug: string;
+}
+
+/** The MCP face: turns one HTTP request of any client into a governed call and carries the answer back; throws GatewayError for a refusal at the edge, before anything was answered. */
+export async function handleMcpRequest(deps: McpEndpointDeps, arrival: McpArrival): Promise<void> {
+  switch (arrival.request.method) {
+    case 'POST':
+      return handlePost(deps, arrival);
+    case 'GET':
+      return handleGet(deps, arrival);
+    default:
+      return handleDelete(deps, arrival);
+  }
+}
+
+async function handlePost(deps: McpEndpointDeps, arrival: McpArrival): Promise<void> {
+  const { request, response, requestId } = arrival;
+  const upstream = await admit(deps.call, arrivalOf(arrival));
+  requireJson(request.headers['content-type']);
+  const body = await deps.readBody(request);
+  const message = readMessage(arrival, body);
+  if (message === undefined) {
+    return;
+  }
+  const { era, problem } = readEnvelope(request.headers, message);
+  const id = message.kind === 'request' ? (message.id ?? null) : null;
+  if (problem !== undefined) {
+    return sendRpcError(response, requestId, id, problem, 400);
+  }
+  if (!acceptsAnswers(request.headers.accept)) {
+    return sendRpcError(response, requestId, id, notAcceptable, 406);
+  }
+  const session = era === 'legacy' ? await findSession(deps, arrival, upstream, message.method) : undefined;
+  const post: McpPost = { ...arrival, upstream, era, message, body, session };
+  const refusal = await deps.eraGate.check(post);
+  if (refusal !== undefined) {
+    return sendRpcError(response, requestId, id, refusal.error, refusal.status);
+  }
+  return isGoverned(message) ? govern(deps, post) : pass(deps, post);
+}
+
+/** A request that needs a Decision goes the path of a call. */
+async function govern(deps: McpEndpointDeps, post: McpPost): Promise<void> {
+  const { response, requestId, message, era, upstream } = post;
+  const id = message.id ?? null;
+  const { tool, missing } = targetOf(message);
+  if (missing !== undefined) {
+    return sendRpcError(response, requestId, id, { code: -32602, message: `'params.${missing}' must be a string` });
+  }
+  const call = {
+    ...arrivalOf({ ...post, slug: upstream.slug }),
+    upstream,
+    era,
+    tool,
+    arguments: argumentsOf(post),
+    requestBytes: post.body.length,
+  };
+  try {
+    const decision = await runCall(deps.call, call, (committed) => relayOf(deps, upstream).post(post, committed));
+    if (decision.effect !== 'allow') {
+      const code = decision.effect === 'deny' ? refusalCodes[era].deny : refusalCodes[era].approval;
+      const data = { call_id: decision.id, reason: decision.reason, rule_ids: decision.ruleIds };
+      sendRpcError(response, requestId, id, { code, message: decision.message, data });
+    }
+  } catch (error) {
+    sendRpcError(response, requestId, id, failureOf(error));
+    throw error;
+  }
+}
+
+/** Everything else is forwarded and counted. */
+async function pass(deps: McpEndpointDeps, post: McpPost): Promise<void> {
+  deps.call.usage.countRequest(post.upstream.id);
+  await relayOf(deps, post.upstream).post(post);
+}
+
+async function handleGet(deps: McpEndpointDeps, arrival: McpArrival): Promise<void> {
+  const { request } = arrival;
+  refuseModern(request);
+  if (!(request.headers.accept ?? '*/*').match(/text\/event-stream|\*\/\*/)) {
+    throw new GatewayError('validation_failed', `A GET opens an event stream: send 'Accept: text/event-stream'.`);
+  }
+  if (request.headers['mcp-session-id'] === undefined) {
+    const upstream = await admit(deps.call, arrivalOf(arrival), ['tools:call', 'gateway:read']);
+    return streamDecisions(deps.watch, { ...arrival, upstream, session: undefined });
+  }
+  const upstream = await admit(deps.call, arrivalOf(arrival));
+  const session = await findSession(deps, arrival, upstream, '');
+  deps.call.usage.countRequest(upstream.id);
+  await relayOf(deps, upstream).openStream({ ...arrival, upstream, session });
+}
+
+async function handleDelete(deps: McpEndpointDeps, arrival: McpArrival): Promise<void> {
+  refuseModern(arrival.request);
+  const upstream = await admit(deps.call, arrivalOf(arrival));
+  const session = await findSession(deps, arrival, upstream, '');
+  if (session === undefined) {
+    throw new GatewayError('validation_failed', `DELETE ends a session: name it with the header 'Mcp-Session-Id'.`);
+  }
+  await deps.endSession(session);
+  const ended: McpRequest = { ...arrival, upstream, session };
+  await (upstream.transport.kind === 'streamable_http'
+    ? deps.streamable.endSession(ended)
+    : deps.channels.endSession(ended, session));
+  sendEmpty(arrival.response, arrival.requestId, 200);
+}
+
+/** The session a legacy client names; without one where the gateway itself needs it, 400. */
+async function findSession(
+  deps: McpEndpointDeps,
+  arrival: McpArrival,
+  upstream: Upstream,
+  method: string,
+): Promise<Session | undefined> {
+  const token = arrival.request.headers['mcp-session-id'];
+  if (method === 'initialize') {
+    return undefined;
+  }
+  if (typeof token !== 'string') {
+    if (upstream.transport.kind !== 'streamable_http') {
+      throw new GatewayError('validation_failed', `The header 'Mcp-Session-Id' is missing: send 'initialize' first.`);
+    }
+    return undefined;
+  }
+  const session = await deps.sessions.find(token, arrival.principal, upstream);
+  if (session === undefined) {
+    throw new GatewayError('not_found', `The session is unknown or has ended: send 'initialize' for a new one.`);
+  }
+  return session;
+}
+
+function relayOf(deps: McpEndpointDeps, upstream: Upstream) {
+  return upstream.transport.kind === 'streamable_http' ? deps.streamable : deps.channels;
+}
+
+const notAcceptable = {
+  code: -32600,
+  message: `The header 'Accept' must allow both 'application/json' and 'text/event-stream'.`,
+};
+
+function arrivalOf(arrival: McpArrival & { message?: ClientMessage }) {
+  const { requestId, principal, slug, request, message } = arrival;
+  return { requestId, face: 'mcp' as const, principal, slug, method: message?.method ?? request.method ?? '' };
+}
+
+function requireJson(contentType: string | undefined): void {
+  if (contentType === undefined || !/^application\/json\s*(;|$)/i.test(contentType)) {
+    throw new GatewayError('validation_failed', `The header 'Content-Type' must be 'application/json'.`);
+  }
+}
+
+/** The checked message; undefined when it was refused, and answered so. */
+function readMessage(arrival: McpArrival, body: Buffer): ClientMessage | undefined {
+  try {
+    return parseMessage(body);
+  } catch (error) {
+    if (!(error instanceof InvalidMessageError)) {
+      throw error;
+    }
+    sendRpcError(arrival.response, arrival.requestId, error.id, { code: error.code, message: error.message }, 400);
+    return undefined;
+  }
+}
+
+/** GET and DELETE belong to sessions, which the modern era does not have (specification 2026-07-28, Backward Compatibility). */
+function refuseModern(request: HttpRequest): void {
+  if (request.headers['mcp-protocol-version'] === MODERN_VERSION) {
+    throw new GatewayError(
+      'method_not_allowed',
+      `Revision ${MODERN_VERSION} has only POST: listen with 'subscriptions/listen'.`,
+    );
+  }
+}
+
+// Numbers of more than 15 digits may lose digits in JSON.parse; only then is the text read again.
+const longNumber = /\d{16}/;
+
+function argumentsOf(post: McpPost): unknown {
+  const args = post.message.params?.['arguments'];
+  return args !== undefined && longNumber.test(post.message.text) ? parseArgumentsExactly(post.message.text) : args;
+}

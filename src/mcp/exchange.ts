@@ -1,0 +1,29 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { Principal } from '../domain/principal.ts';
+import type { Era, Upstream } from '../domain/upstream.ts';
+import type { ClientMessage } from './json-rpc.ts';
+import type { Session } from './sessions.ts';
+
+/** A request as HTTP/1.1 and HTTP/2 both give it. */
+export type HttpRequest = IncomingMessage | Http2ServerRequest;
+/** A response as HTTP/1.1 and HTTP/2 both take it. */
+export type HttpResponse = ServerResponse | Http2ServerResponse;
+
+/** A request on the MCP face of a caller who was admitted to the upstream. */
+export interface McpRequest {
+  readonly request: HttpRequest;
+  readonly response: HttpResponse;
+  readonly requestId: string;
+  readonly principal: Principal;
+  readonly upstream: Upstream;
+  /** The live legacy session the client named; absent for modern clients and before `initialize`. */
+  readonly session: Session | undefined;
+}
+
+/** A POST: one checked JSON-RPC message, with the bytes it came in. */
+export interface McpPost extends McpRequest {
+  readonly era: Era;
+  readonly message: ClientMessage;
+  readonly body: Buffer;
+}

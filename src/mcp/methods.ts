@@ -1,0 +1,40 @@
+import { nameFields } from './envelope.ts';
+import type { ClientMessage } from './json-rpc.ts';
+
+/**
+ * Methods of all revisions that neither run a tool nor hand out contents; every other request is decided and recorded, also one that
+ * no revision knows, so that a method nobody thought of cannot slip past the policy.
+ */
+const ungoverned: ReadonlySet<string> = new Set([
+  'initialize',
+  'ping',
+  'server/discover',
+  'tools/list',
+  'prompts/list',
+  'resources/list',
+  'resources/templates/list',
+  'resources/subscribe',
+  'resources/unsubscribe',
+  'subscriptions/listen',
+  'logging/setLevel',
+  'completion/complete',
+  'tasks/get',
+  'tasks/list',
+  'tasks/result',
+  'tasks/cancel',
+]);
+
+/** True for a request that needs a Decision. */
+export function isGoverned(message: ClientMessage): boolean {
+  return message.kind === 'request' && !ungoverned.has(message.method);
+}
+
+/** What a governed request acts on: a tool's or prompt's name, or a resource's URI. `missing` = the method needs one and there is none. */
+export function targetOf(message: ClientMessage): { tool: string | undefined; missing?: 'name' | 'uri' } {
+  const field = nameFields[message.method];
+  if (field === undefined) {
+    return { tool: undefined };
+  }
+  const tool = message.params?.[field];
+  return typeof tool === 'string' && tool !== '' ? { tool } : { tool: undefined, missing: field };
+}

@@ -1,0 +1,76 @@
+import type { OutcomeStatus } from '../domain/decision.ts';
+import { newId } from '../domain/ids.ts';
+import type { ForwardEnd } from '../pipeline/call.ts';
+import type { ExchangeRequest, StreamableClient } from '../upstream/streamable.ts';
+import { AnswerRelay, type AnswerRelayOptions } from './answer-relay.ts';
+import type { McpPost, McpRequest } from './exchange.ts';
+import { forwardedHeaders } from './forwarded-headers.ts';
+import type { Sessions } from './sessions.ts';
+
+export interface StreamableRelayDeps {
+  readonly client: StreamableClient;
+  readonly sessions: Sessions;
+  /** Told how each exchange ended, for the upstream's health and era. */
+  readonly onEnd: (post: McpRequest, status: OutcomeStatus) => void;
+}
+
+export type StreamableRelay = ReturnType<typeof createStreamableRelay>;
+
+/** Carries requests to streamable HTTP upstreams and the answers back, with the client's own bytes both ways. */
+export function createStreamableRelay(deps: StreamableRelayDeps) {
+  /** One JSON-RPC message; resolves when the answer is delivered. */
+  function post(post: McpPost, before?: Promise<unknown>): Promise<ForwardEnd> {
+    const { message, body } = post;
+    const id = message.kind === 'request' ? message.id : undefined;
+    const extraHeaders = message.method === 'initialize' ? sessionMinter(deps.sessions, post) : undefined;
+    const longLived = message.method === 'subscriptions/listen';
+    return exchange(post, { method: 'POST', body, longLived, ...headersOf(post) }, { id, before, extraHeaders });
+  }
+
+  /** The server-to-client stream of a legacy session. */
+  function openStream(request: McpRequest): Promise<ForwardEnd> {
+    return exchange(request, { method: 'GET', ...headersOf(request) }, { id: undefined });
+  }
+
+  /** Ends a legacy session at the upstream too; resolves when it has answered, whatever it says. */
+  function endSession(request: McpRequest): Promise<void> {
+    return new Promise((resolve) => {
+      const sink = { onResponse: () => {}, onData: () => true, onEnd: resolve, onError: () => resolve() };
+      deps.client.exchange(request.upstream, { method: 'DELETE', ...headersOf(request) }, sink);
+    });
+  }
+
+  function exchange(
+    request: McpRequest,
+    toUpstream: ExchangeRequest,
+    options: Pick<AnswerRelayOptions, 'id' | 'before' | 'extraHeaders'>,
+  ): Promise<ForwardEnd> {
+    const { response, requestId, upstream } = request;
+    return new Promise((resolve) => {
+      const relay = new AnswerRelay({ ...options, response, requestId, slug: upstream.slug }, (end) => {
+        deps.onEnd(request, end.status);
+        resolve(end);
+      });
+      relay.attach(deps.client.exchange(upstream, toUpstream, relay));
+    });
+  }
+
+  return { post, openStream, endSession };
+}
+
+function headersOf(request: McpRequest): { headers: Record<string, string> } {
+  return { headers: forwardedHeaders(request.request.headers, request.session?.upstreamSessionId) };
+}
+
+/** Gives the client a session id of the gateway's own in place of the upstream's. */
+function sessionMinter(sessions: Sessions, post: McpPost): AnswerRelayOptions['extraHeaders'] {
+  return (headers) => {
+    const upstreamSessionId = headers['mcp-session-id'];
+    if (typeof upstreamSessionId !== 'string') {
+      return undefined;
+    }
+    return sessions
+      .mint({ id: newId(), principalId: post.principal.id, upstreamId: post.upstream.id, upstreamSessionId })
+      .then((token) => ({ 'mcp-session-id': token }));
+  };
+}

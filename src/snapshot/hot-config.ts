@@ -1,0 +1,141 @@
+import type { Unsubscribe } from '../db/bell.ts';
+import { readChangesSince, readConfigVersion } from '../db/config-changes.ts';
+import type { Store } from '../db/store.ts';
+import { GatewayError } from '../domain/errors.ts';
+import type { PrincipalId, ProjectId, UpstreamId } from '../domain/ids.ts';
+import type { Project } from '../domain/project.ts';
+import type { Upstream } from '../domain/upstream.ts';
+import type { KeyEntry, UserEntry } from './credentials.ts';
+import { createSerial } from './serial.ts';
+import { applyChanges, createState, loadState, type State } from './state.ts';
+
+/** Hears of an upstream that was created, changed or (undefined) deleted. */
+export type UpstreamListener = (upstream: Upstream | undefined, id: UpstreamId) => void;
+
+/** The configuration that calls need, in memory; what it hands out is immutable and may be kept for the time of a call. */
+export interface HotConfig {
+  /** `secretHash`: SHA-256 of the whole key text, hex. */
+  findKey(secretHash: string): KeyEntry | undefined;
+  findUser(id: PrincipalId): UserEntry | undefined;
+  findUpstream(projectId: ProjectId, slugOrId: string): Upstream | undefined;
+  /** Upstreams of a project, in no particular order. */
+  upstreams(projectId: ProjectId): Iterable<Upstream>;
+  /** Throws `not_found` when the project is gone. */
+  getProject(id: ProjectId): Project;
+  isSessionEnded(sessionId: string): boolean;
+  /** Milliseconds since the beginning of the last read of the store that succeeded. */
+  ageMs(): number;
+  onUpstreamChange(listener: UpstreamListener): Unsubscribe;
+  /** Resolves when everything committed before the call is visible; throws what the driver threw. */
+  refresh(): Promise<void>;
+  /** Stops following the store; what was read stays readable. */
+  close(): void;
+}
+
+export interface HotConfigOptions {
+  /** How often the store is asked for changes besides the doorbell, in milliseconds; 400 by default. */
+  readonly pollMs?: number;
+  /** Hears the first failure of each run of failures to read the store. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** Loads the configuration and follows its changes until it is closed. */
+export async function createHotConfig(store: Store, options: HotConfigOptions = {}): Promise<HotConfig> {
+  const { pollMs = 400, onError = () => {} } = options;
+  const reader = createReader(store);
+  await reader.refresh();
+  const stop = follow(store, reader.refresh, pollMs, onError);
+  return {
+    findKey: (secretHash) => reader.state().credentials.findKey(secretHash),
+    findUser: (id) => reader.state().credentials.findUser(id),
+    findUpstream: (projectId, slugOrId) => reader.state().upstreams.find(projectId, slugOrId),
+    upstreams: (projectId) => reader.state().upstreams.list(projectId),
+    getProject(id) {
+      const project = reader.state().projects.get(id);
+      if (project === undefined) throw new GatewayError('not_found', 'The project of this credential was deleted.');
+      return project;
+    },
+    isSessionEnded: (sessionId) => reader.state().endedSessions.has(sessionId),
+    ageMs: () => performance.now() - reader.readAt(),
+    onUpstreamChange: reader.onUpstreamChange,
+    refresh: reader.refresh,
+    close: stop,
+  };
+}
+
+/** Keeps a State up to date with the store, one read at a time. */
+function createReader(store: Store) {
+  let state = createState();
+  /** Version of the configuration that `state` holds; before the first read there is none. */
+  let version: number | undefined;
+  let readAt = Number.NEGATIVE_INFINITY;
+  const listeners = new Set<{ readonly listener: UpstreamListener }>();
+
+  const reload = async (): Promise<Set<UpstreamId>> => {
+    // The version first: what changes during the load is then read once more, never missed.
+    const loadedVersion = await readConfigVersion(store.db);
+    const loaded = await loadState(store.db);
+    const changed = changedUpstreams(state, loaded);
+    state = loaded;
+    version = loadedVersion;
+    return changed;
+  };
+
+  const read = async (): Promise<void> => {
+    const began = performance.now();
+    const changes = version === undefined ? undefined : await readChangesSince(store.db, version);
+    const upstreams = changes === undefined ? await reload() : await applyChanges(store.db, state, changes);
+    version = changes?.at(-1)?.version ?? version;
+    readAt = began;
+    for (const id of upstreams) {
+      for (const { listener } of [...listeners]) listener(state.upstreams.findById(id), id);
+    }
+  };
+
+  return {
+    state: () => state,
+    readAt: () => readAt,
+    refresh: createSerial(read),
+    onUpstreamChange(listener: UpstreamListener): Unsubscribe {
+      const entry = { listener };
+      listeners.add(entry);
+      return () => listeners.delete(entry);
+    },
+  };
+}
+
+/** Ids of upstreams that only one of the two has, or in another revision. */
+function changedUpstreams(before: State, after: State): Set<UpstreamId> {
+  const changed = new Set<UpstreamId>();
+  for (const { id } of before.upstreams.all()) if (after.upstreams.findById(id) === undefined) changed.add(id);
+  for (const { id, revision } of after.upstreams.all()) {
+    if (before.upstreams.findById(id)?.revision !== revision) changed.add(id);
+  }
+  return changed;
+}
+
+/** Refreshes at the doorbell and at intervals, until the returned function is called. */
+function follow(
+  store: Store,
+  refresh: () => Promise<void>,
+  pollMs: number,
+  onError: (error: unknown) => void,
+): Unsubscribe {
+  let failing = false;
+  const attempt = async () => {
+    try {
+      await refresh();
+      failing = false;
+    } catch (error) {
+      if (!failing) onError(error);
+      failing = true;
+    }
+  };
+  const unsubscribe = store.onConfigChange(attempt);
+  // A slow store makes ticks share a read, it does not pile them up.
+  const timer = setInterval(() => void attempt(), pollMs).unref();
+  return () => {
+    unsubscribe();
+    clearInterval(timer);
+  };
+}

@@ -1,0 +1,51 @@
+/** A JSON object as parsed; whole numbers beyond 2^53 may be `JSON.rawJSON` objects that print as they were written. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/**
+ * The JSON-RPC messages in one text of an upstream: one, or several for a batch (revision 2025-03-26); none when the text is
+ * not JSON or holds anything but objects.
+ */
+export function parseMessages(text: string): readonly JsonObject[] {
+  try {
+    const value: unknown = hasLongNumber(text) ? JSON.parse(text, keepLongNumber) : JSON.parse(text);
+    const messages = Array.isArray(value) ? value : [value];
+    return messages.every(isObject) ? messages : [];
+  } catch {
+    return [];
+  }
+}
+
+/** True for a JSON object, which arrays and null are not. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** `params` of a message; empty when it has none. */
+export function paramsOf(message: JsonObject): JsonObject {
+  return isObject(message['params']) ? message['params'] : {};
+}
+
+/** `_meta` of params or of a result; empty when there is none. */
+export function metaOf(holder: JsonObject): JsonObject {
+  return isObject(holder['_meta']) ? holder['_meta'] : {};
+}
+
+/** A copy of params or of a result with one key of its `_meta` replaced; the order of keys stays. */
+export function withMeta(holder: JsonObject, key: string, value: unknown): JsonObject {
+  return { ...holder, _meta: { ...metaOf(holder), [key]: value } };
+}
+
+/** A JSON-RPC error answer. */
+export function errorAnswer(id: unknown, code: number, message: string): JsonObject {
+  return { jsonrpc: '2.0', id, error: { code, message } };
+}
+
+function hasLongNumber(text: string): boolean {
+  return /\d{16}/.test(text);
+}
+
+/** Ids of 64 bits are common in tools' answers; as doubles they would come out changed. */
+function keepLongNumber(_key: string, value: unknown, context: { source?: string }): unknown {
+  const isInexact = typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value);
+  return isInexact && context.source !== undefined ? JSON.rawJSON(context.source) : value;
+}

@@ -1,0 +1,69 @@
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type Socket } from 'node:net';
+import type { ProjectId, UpstreamId } from '../../src/domain/ids.ts';
+import type { Transport, Upstream } from '../../src/domain/upstream.ts';
+
+/** An upstream with the given transport and otherwise plain settings. */
+export function upstreamOf(transport: Transport, changes: Partial<Upstream> = {}): Upstream {
+  return {
+    id: 'upstream-1' as UpstreamId,
+    projectId: 'project-1' as ProjectId,
+    slug: 'demo',
+    displayName: '',
+    description: '',
+    transport,
+    auth: { kind: 'none' },
+    sealedSecrets: '',
+    headerNames: [],
+    envNames: [],
+    toolFilter: { allowedTools: [], deniedTools: [] },
+    decisionCommit: 'before_forward',
+    timeoutMs: 5000,
+    enabled: true,
+    revision: 1,
+    createTime: 0,
+    updateTime: 0,
+    ...changes,
+  };
+}
+
+/** A socket server on loopback that ends with all its connections. */
+export interface Listening {
+  readonly url: string;
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** An HTTP server on a free loopback port. */
+export async function serveHttp(handler: RequestListener): Promise<Listening> {
+  const server = createServer(handler);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const stop = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return { url: `http://127.0.0.1:${port}/mcp`, port, stop };
+}
+
+/** A TCP server on a free loopback port, for upstreams that are not even HTTP. */
+export async function serveTcp(handler: (socket: Socket) => void): Promise<Listening> {
+  const sockets = new Set<Socket>();
+  const server = createTcpServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    handler(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const stop = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      for (const socket of sockets) {
+        socket.destroy();
+      }
+    });
+  return { url: `http://127.0.0.1:${port}/mcp`, port, stop };
+}

@@ -12,7 +12,16 @@ if (origin === undefined) throw new Error('usage: bare-proxy.ts <origin of the u
 const pool = new Pool(origin, { connections: 64, pipelining: 1 });
 
 /** Headers of one connection, which a proxy must not pass on (RFC 9110 section 7.6.1), and the length, which undici sets. */
-const hopByHop = new Set(['connection', 'keep-alive', 'transfer-encoding', 'content-length', 'host', 'upgrade', 'te', 'expect']);
+const hopByHop = new Set([
+  'connection',
+  'keep-alive',
+  'transfer-encoding',
+  'content-length',
+  'host',
+  'upgrade',
+  'te',
+  'expect',
+]);
 
 function requestHeaders(raw: readonly string[]): string[] {
   const kept: string[] = [];
@@ -55,7 +64,12 @@ function createHandler(response: ServerResponse): Dispatcher.DispatchHandler {
 }
 
 function forward(request: IncomingMessage, response: ServerResponse, body: Buffer | null): void {
-  const options = { path: request.url ?? '/', method: request.method ?? 'GET', headers: requestHeaders(request.rawHeaders), body };
+  const options = {
+    path: request.url ?? '/',
+    method: request.method ?? 'GET',
+    headers: requestHeaders(request.rawHeaders),
+    body,
+  };
   pool.dispatch(options, createHandler(response));
 }
 
@@ -66,7 +80,9 @@ const server = createServer({ keepAliveTimeout: 120_000, requestTimeout: 0 }, (r
     if (first === null) first = chunk;
     else more.push(chunk);
   });
-  request.on('end', () => forward(request, response, more.length === 0 || first === null ? first : Buffer.concat([first, ...more])));
+  request.on('end', () =>
+    forward(request, response, more.length === 0 || first === null ? first : Buffer.concat([first, ...more])),
+  );
 });
 
 server.listen(0, '127.0.0.1', () => {

@@ -12,6 +12,8 @@ export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Opens an IPC channel, for a process that loads memory-probe.ts. */
   readonly ipc?: boolean;
+  /** It is never killed but cleans up and ends by itself when its standard input ends, also after the benchmark was killed. */
+  readonly endsWithInput?: boolean;
 }
 
 /** A started process; `stop` resolves when it is gone. */
@@ -24,6 +26,7 @@ export interface Child {
 }
 
 const running = new Set<ChildProcess>();
+const started = new Set<Child>();
 const directories = new Set<string>();
 
 process.on('exit', () => {
@@ -43,15 +46,35 @@ export function createTemporaryFolder(name: string): string {
 
 /** Starts a process on its cores; the kernel kills it should the benchmark itself be killed. */
 export function startChild(options: ChildOptions): Child {
-  const [program, ...prefix] = ['setpriv', '--pdeathsig', 'KILL', 'taskset', '-c', options.cores ?? '1'];
-  const child = spawn(program as string, [...prefix, ...options.command], {
+  const { endsWithInput = false } = options;
+  const fate = endsWithInput ? 'clear' : 'KILL';
+  const prefix = ['--pdeathsig', fate, 'taskset', '-c', options.cores ?? '1'];
+  const child = spawn('setpriv', [...prefix, ...options.command], {
     env: { ...process.env, ...options.env },
     stdio: options.ipc ? ['pipe', 'pipe', 'pipe', 'ipc'] : ['pipe', 'pipe', 'pipe'],
+    // Out of the terminal's process group, so that Ctrl-C does not reach it before its input ends.
+    detached: endsWithInput,
   });
   if (child.pid === undefined) throw new Error(`could not start ${options.command[0]}`);
-  running.add(child);
+  if (!endsWithInput) running.add(child);
   child.once('exit', () => running.delete(child));
-  return { pid: child.pid, process: child, output: collectOutput(child), stop: (signal) => stopChild(child, signal) };
+  const stop = endsWithInput ? () => endInput(child) : (signal?: NodeJS.Signals) => stopChild(child, signal);
+  const handle = { pid: child.pid, process: child, output: collectOutput(child), stop };
+  started.add(handle);
+  child.once('exit', () => started.delete(handle));
+  return handle;
+}
+
+/** Stops everything that still runs, for instance after a measurement that failed half-way. */
+export async function stopAllChildren(): Promise<void> {
+  await Promise.all([...started].map((child) => child.stop()));
+}
+
+async function endInput(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.stdin?.end();
+  await gone;
 }
 
 function collectOutput(child: ChildProcess): () => string {
@@ -78,7 +101,10 @@ export async function readPort(child: Child): Promise<number> {
   while (child.process.exitCode === null && child.process.signalCode === null) {
     const port = /PORT (\d+)/.exec(child.output())?.[1];
     if (port !== undefined) return Number(port);
-    await Promise.race([once(child.process.stdout as NonNullable<ChildProcess['stdout']>, 'data'), once(child.process, 'exit')]);
+    await Promise.race([
+      once(child.process.stdout as NonNullable<ChildProcess['stdout']>, 'data'),
+      once(child.process, 'exit'),
+    ]);
   }
   throw new Error(`${child.process.spawnargs.join(' ')} ended early:\n${child.output()}`);
 }

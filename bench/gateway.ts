@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { request } from 'undici';
 import { createApiKey } from '../src/authn/api-key.ts';
 import { type Child, startChild } from './child-process.ts';
 import type { Era } from './requests.ts';
@@ -31,7 +32,8 @@ export interface RunningGateway {
 }
 
 const root = join(import.meta.dirname, '..');
-const mainFile = join(root, 'src', 'main.ts');
+/** `BENCH_GATEWAY` names the main.ts of another checkout, to measure it with this harness. */
+const mainFile = process.env['BENCH_GATEWAY'] ?? join(root, 'src', 'main.ts');
 const probe = new URL('memory-probe.ts', import.meta.url).href;
 
 /** False while the gateway itself is not written. */
@@ -71,12 +73,23 @@ function settingsOnlyFrom(env: Readonly<Record<string, string>>): Record<string,
 async function waitUntilReady(child: Child, port: number, startedAt: number): Promise<number> {
   while (performance.now() - startedAt < 30_000) {
     if (child.process.exitCode !== null || child.process.signalCode !== null) break;
-    const status = await fetch(`http://127.0.0.1:${port}/readyz`).then((answer) => answer.status, () => 0);
+    const status = await statusOf(`http://127.0.0.1:${port}/readyz`);
     if (status === 200) return performance.now() - startedAt;
     await sleep(3);
   }
   await child.stop();
   throw new Error(`the gateway did not become ready:\n${child.output()}`);
+}
+
+/** The status of a GET, 0 while nobody listens. */
+async function statusOf(url: string): Promise<number> {
+  try {
+    const { statusCode, body } = await request(url);
+    await body.dump();
+    return statusCode;
+  } catch {
+    return 0;
+  }
 }
 
 /** A port that was free a moment ago. */
@@ -93,7 +106,7 @@ export async function createUpstream(
   gateway: RunningGateway,
   upstream: { readonly slug: string; readonly url: string; readonly era: Era; readonly commit: Commit },
 ): Promise<void> {
-  const answer = await fetch(`http://127.0.0.1:${gateway.port}/portcullis.v1.UpstreamService/CreateUpstream`, {
+  const answer = await request(`http://127.0.0.1:${gateway.port}/portcullis.v1.UpstreamService/CreateUpstream`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${gateway.apiKey}` },
     body: JSON.stringify({
@@ -104,5 +117,6 @@ export async function createUpstream(
       toolFilter: { allowedTools: ['echo', 'get-*'] },
     }),
   });
-  if (!answer.ok) throw new Error(`CreateUpstream ${upstream.slug}: ${answer.status} ${await answer.text()}`);
+  const text = await answer.body.text();
+  if (answer.statusCode !== 200) throw new Error(`CreateUpstream ${upstream.slug}: ${answer.statusCode} ${text}`);
 }

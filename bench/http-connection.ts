@@ -42,7 +42,7 @@ export class HttpConnection {
   }
 
   #read(chunk: Buffer): void {
-    this.#received = this.#received === '' ? chunk.latin1Slice() : this.#received + chunk.latin1Slice();
+    this.#received += chunk.toString('latin1');
     if (!isWholeAnswer(this.#received)) return;
     const answer = this.#received;
     const listener = this.#listener;

@@ -7,7 +7,11 @@ import { createTemporaryFolder } from './child-process.ts';
 import { spreadOf } from './statistics.ts';
 
 /** What each program that the benchmark runs is needed for. */
-const TOOLS = { wrk: 'apt-get install wrk', taskset: 'apt-get install util-linux', setpriv: 'apt-get install util-linux' };
+const TOOLS = {
+  wrk: 'apt-get install wrk',
+  taskset: 'apt-get install util-linux',
+  setpriv: 'apt-get install util-linux',
+};
 
 /** Throws, with the way to get them, when the machine lacks a program or the second core. */
 export function checkMachine(): void {
@@ -16,7 +20,8 @@ export function checkMachine(): void {
     const list = missing.map(([tool, way]) => `${tool} (${way})`).join(', ');
     throw new Error(`the benchmark needs Linux and these programs: ${list}`);
   }
-  if (cpus().length < 2) throw new Error('the benchmark needs two cores: one for the target, one for generator and upstream');
+  if (cpus().length < 2)
+    throw new Error('the benchmark needs two cores: one for the target, one for generator and upstream');
 }
 
 /** One paragraph: hardware, versions, file system and its fsync, load when it began. */
@@ -49,7 +54,9 @@ function findOutput(program: string, ...args: string[]): string {
 }
 
 function versionOf(name: string): string {
-  const file = createRequire(import.meta.url).resolve.paths(name)?.map((folder) => join(folder, name, 'package.json'));
+  const file = createRequire(import.meta.url)
+    .resolve.paths(name)
+    ?.map((folder) => join(folder, name, 'package.json'));
   for (const candidate of file ?? []) {
     try {
       return (JSON.parse(readFileSync(candidate, 'utf8')) as { version: string }).version;

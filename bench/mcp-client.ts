@@ -22,7 +22,11 @@ const INITIALIZE = JSON.stringify({
   jsonrpc: '2.0',
   id: 0,
   method: 'initialize',
-  params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'portcullis-bench', version: '1.0.0' } },
+  params: {
+    protocolVersion: '2025-11-25',
+    capabilities: {},
+    clientInfo: { name: 'portcullis-bench', version: '1.0.0' },
+  },
 });
 const INITIALIZED = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' });
 
@@ -35,7 +39,11 @@ export function createMcpClient(port: number, connections = 16): McpClient {
 
   async function post(to: Destination, body: string): Promise<Answer> {
     const headers = { ...eraHeaders('legacy', '', undefined, to.sessionId), Authorization: `Bearer ${to.apiKey}` };
-    const { statusCode, headers: answered, body: stream } = await pool.request({ path: to.path, method: 'POST', headers, body });
+    const {
+      statusCode,
+      headers: answered,
+      body: stream,
+    } = await pool.request({ path: to.path, method: 'POST', headers, body });
     return { status: statusCode, headers: answered, text: await stream.text() };
   }
 
@@ -45,7 +53,8 @@ export function createMcpClient(port: number, connections = 16): McpClient {
       const sessionId = opened.headers['mcp-session-id'];
       if (typeof sessionId !== 'string') throw new Error(`no session at ${to.path}: ${opened.status} ${opened.text}`);
       const ready = await post({ ...to, sessionId }, INITIALIZED);
-      if (ready.status !== 202) throw new Error(`notifications/initialized at ${to.path}: ${ready.status} ${ready.text}`);
+      if (ready.status !== 202)
+        throw new Error(`notifications/initialized at ${to.path}: ${ready.status} ${ready.text}`);
       return sessionId;
     },
     async callTool(to, body) {

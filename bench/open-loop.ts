@@ -17,6 +17,8 @@ export interface OpenLoopResult {
   readonly answered: number;
   readonly refused: number;
   readonly lost: number;
+  /** All answers, those before the clock started included. */
+  readonly received: number;
   readonly p50: number;
   readonly p90: number;
   readonly p99: number;
@@ -58,11 +60,14 @@ class OpenLoop {
   #refused = 0;
   #lost = 0;
   #sample = '';
+  #warmCalls = 0;
   #finish: () => void = () => {};
 
   constructor(options: OpenLoopOptions) {
     this.#options = options;
-    this.#requests = readFileSync(options.requestFile, 'latin1').split('\0').map((text) => Buffer.from(text, 'latin1'));
+    this.#requests = readFileSync(options.requestFile, 'latin1')
+      .split('\0')
+      .map((text) => Buffer.from(text, 'latin1'));
     this.#total = Math.round(options.rate * options.seconds);
     this.#interval = 1000 / options.rate;
   }
@@ -88,6 +93,7 @@ class OpenLoop {
   async #warm(): Promise<void> {
     for (let i = 0; i < FIRST_CONNECTIONS; i++) this.#idle.push(this.#connect());
     const each = Math.ceil(Math.max(50, this.#options.rate / 5) / FIRST_CONNECTIONS);
+    this.#warmCalls = each * FIRST_CONNECTIONS;
     const answer = (connection: HttpConnection, request: Buffer) =>
       new Promise<void>((resolve) => connection.send(request, () => resolve()));
     await Promise.all(
@@ -152,6 +158,7 @@ class OpenLoop {
       answered: samples.length - this.#refused,
       refused: this.#refused,
       lost: this.#total - samples.length,
+      received: samples.length + this.#warmCalls,
       p50: percentileOf(samples, 0.5),
       p90: percentileOf(samples, 0.9),
       p99: percentileOf(samples, 0.99),

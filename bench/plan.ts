@@ -10,13 +10,16 @@ export interface Plan {
   /** Calls a second of the open loop and the seconds one measurement lasts. */
   readonly latency: readonly { readonly rate: number; readonly seconds: number }[];
   readonly latencyEras: readonly Era[];
+  /** Seconds of load on each target and era before anything is measured. */
   readonly warmSeconds: number;
-  /** Measurements that may be repeated, in total, because other processes were busy meanwhile. */
+  /** Measurements of one kind that may be repeated, in total, because other processes were busy meanwhile. */
   readonly repeats: number;
   readonly starts: number;
   /** Seconds of full load for each era and commit mode in the memory measurement. */
   readonly loadSeconds: number;
   readonly withPostgres: boolean;
+  /** False measures the yardstick only: direct and bare proxy. */
+  readonly withGateway: boolean;
 }
 
 /** The whole measurement, about eleven minutes. */
@@ -29,15 +32,16 @@ export const FULL_PLAN: Plan = {
     { connections: 64, seconds: 2 },
   ],
   latency: [
-    { rate: 300, seconds: 2 },
+    { rate: 300, seconds: 1.5 },
     { rate: 3000, seconds: 1 },
   ],
   latencyEras: ['modern', 'legacy'],
-  warmSeconds: 3,
-  repeats: 20,
-  starts: 5,
+  warmSeconds: 2,
+  repeats: 10,
+  starts: 3,
   loadSeconds: 5,
   withPostgres: true,
+  withGateway: true,
 };
 
 /** A first impression in under three minutes. */
@@ -53,8 +57,8 @@ export const QUICK_PLAN: Plan = {
     { rate: 3000, seconds: 1 },
   ],
   latencyEras: ['modern'],
-  warmSeconds: 2,
-  repeats: 4,
+  warmSeconds: 1,
+  repeats: 2,
   starts: 2,
   loadSeconds: 2,
 };

@@ -17,16 +17,19 @@ function findTimes(pid: number): ProcessTimes | undefined {
   } catch {
     return undefined;
   }
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ').map(Number);
+  const fields = text
+    .slice(text.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number);
   const field = (number: number) => fields[number - 3] ?? Number.NaN;
   return { parent: field(4), ownTicks: field(14) + field(15), reapedTicks: field(16) + field(17) };
 }
 
-/** CPU seconds of a process so far, all its threads. */
-export function cpuSecondsOf(pid: number): number {
+/** CPU seconds of a process so far, all its threads, and on demand those of its children that have ended. */
+export function cpuSecondsOf(pid: number, options: { readonly withReaped?: boolean } = {}): number {
   const times = findTimes(pid);
   if (times === undefined) throw new Error(`process ${pid} is gone`);
-  return times.ownTicks / TICKS_PER_SECOND;
+  return (times.ownTicks + (options.withReaped ? times.reapedTicks : 0)) / TICKS_PER_SECOND;
 }
 
 /** CPU seconds of a process, its children, and the children it has already reaped: a PostgreSQL postmaster with its backends. */

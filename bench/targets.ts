@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { join } from 'node:path';
+import { request } from 'undici';
 import { type Child, createTemporaryFolder, readPort, startChild } from './child-process.ts';
-import { type Commit, createUpstream, embeddedEnvironment, isGatewayThere, type RunningGateway, startGateway } from './gateway.ts';
+import { type Commit, createUpstream, embeddedEnvironment, type RunningGateway, startGateway } from './gateway.ts';
 import { createMcpClient } from './mcp-client.ts';
 import { type Destination, type Era, writeRequestFile } from './requests.ts';
+import { runWrk } from './wrk.ts';
 
 /** Something that answers calls and is measured. */
 export interface Target {
@@ -53,11 +54,21 @@ export async function startUpstream(cores: string): Promise<{ readonly child: Ch
 
 /** What an upstream on this port counted so far. */
 export async function readCounts(port: number): Promise<UpstreamCounts> {
-  return (await (await fetch(`http://127.0.0.1:${port}/counts`)).json()) as UpstreamCounts;
+  return (await (await request(`http://127.0.0.1:${port}/counts`)).body.json()) as UpstreamCounts;
+}
+
+/** Loads every target in every era, so that what is measured later is compiled code. */
+export async function warmTestbed(testbed: Testbed, eras: readonly Era[], seconds: number): Promise<void> {
+  for (const target of [testbed.direct, testbed.bare, ...testbed.gateways]) {
+    for (const era of eras) await runWrk(target.port, target.requestFiles[era], 16, seconds);
+  }
 }
 
 /** Starts every target on core 0 and the upstream behind them on core 1; targets that are not measured only idle. */
-export async function createTestbed(options: { readonly withPostgres: boolean }): Promise<Testbed> {
+export async function createTestbed(options: {
+  readonly withGateway: boolean;
+  readonly withPostgres: boolean;
+}): Promise<Testbed> {
   const children: Child[] = [];
   const keep = <T extends { readonly child: Child }>(started: T): T => {
     children.push(started.child);
@@ -70,7 +81,7 @@ export async function createTestbed(options: { readonly withPostgres: boolean })
   children.push(bareChild);
   const bare = { child: bareChild, port: await readPort(bareChild) };
   const gateways: Target[] = [];
-  if (isGatewayThere()) {
+  if (options.withGateway) {
     const embedded = await startGateway({ cores: '0', env: embeddedEnvironment(createTemporaryFolder('data')) });
     children.push(embedded.child);
     gateways.push(...(await createGatewayTargets('gateway', embedded, origin)));
@@ -90,21 +101,13 @@ export async function createTestbed(options: { readonly withPostgres: boolean })
     gateways,
     counts: () => readCounts(upstream.port),
     async stop() {
-      for (const child of children) await stopGently(child);
+      for (const child of children) await child.stop();
     },
   };
 }
 
-/** A database is asked to end by closing its input, so that it removes its files; everything else is killed. */
-async function stopGently(child: Child): Promise<void> {
-  if (child.process.exitCode !== null || child.process.signalCode !== null) return;
-  if (!child.output().includes('POSTMASTER')) return child.stop();
-  child.process.stdin?.end();
-  await once(child.process, 'exit');
-}
-
 async function startPostgres() {
-  const child = startChild({ command: [process.execPath, program('postgres-server.ts')] });
+  const child = startChild({ command: [process.execPath, program('postgres-server.ts')], endsWithInput: true });
   const port = await readPort(child);
   const env = {
     GATEWAY_DATABASE_URL: `postgres://bench:bench@127.0.0.1:${port}/portcullis`,
@@ -115,7 +118,10 @@ async function startPostgres() {
   return { child, env, postmaster: Number(/POSTMASTER (\d+)/.exec(child.output())?.[1]) };
 }
 
-async function createPlainTarget(name: string, server: { readonly child: Child; readonly port: number }): Promise<Target> {
+async function createPlainTarget(
+  name: string,
+  server: { readonly child: Child; readonly port: number },
+): Promise<Target> {
   const paths = { legacy: '/legacy', modern: '/modern' };
   const requestFiles = await writeRequests({ port: server.port, apiKey: 'pc_unused' }, paths);
   return { name, port: server.port, pid: server.child.pid, requestFiles };
@@ -136,7 +142,14 @@ async function createGatewayTargets(
     const paths = { legacy: `/v1/mcp/${slug('legacy')}`, modern: `/v1/mcp/${slug('modern')}` };
     const requestFiles = await writeRequests(gateway, paths);
     const database = databasePid === undefined ? {} : { databasePid };
-    targets.push({ name: `${name}, ${commit}`, port: gateway.port, pid: gateway.child.pid, commit, requestFiles, ...database });
+    targets.push({
+      name: `${name}, ${commit}`,
+      port: gateway.port,
+      pid: gateway.child.pid,
+      commit,
+      requestFiles,
+      ...database,
+    });
   }
   return targets;
 }
@@ -153,6 +166,10 @@ async function writeRequests(
   const sessions = await Promise.all(Array.from({ length: OPEN_SESSIONS }, () => client.openSession(to('legacy'))));
   await client.close();
   writeRequestFile(files.modern, 'modern', [to('modern')]);
-  writeRequestFile(files.legacy, 'legacy', sessions.map((sessionId) => ({ ...to('legacy'), sessionId })));
+  writeRequestFile(
+    files.legacy,
+    'legacy',
+    sessions.map((sessionId) => ({ ...to('legacy'), sessionId })),
+  );
   return files;
 }

@@ -18,7 +18,11 @@ const sessions = new Set<string>();
 const toolCallResult =
   '"result":{"content":[{"type":"text","text":"The forecast for Lisbon is sunny, 24 degrees, wind 12 km/h."}]';
 const tools = JSON.stringify([
-  { name: 'echo', description: 'Answers a fixed text.', inputSchema: { type: 'object', properties: { text: { type: 'string' } } } },
+  {
+    name: 'echo',
+    description: 'Answers a fixed text.',
+    inputSchema: { type: 'object', properties: { text: { type: 'string' } } },
+  },
 ]);
 const serverInfo = '{"name":"bench-upstream","version":"1.0.0"}';
 

@@ -19,7 +19,12 @@ export interface WrkResult {
 const script = new URL('wrk/tool-call.lua', import.meta.url).pathname;
 
 /** Loads a server with as many calls as it answers over `connections` connections; throws when none was answered. */
-export async function runWrk(port: number, requestFile: string, connections: number, seconds: number): Promise<WrkResult> {
+export async function runWrk(
+  port: number,
+  requestFile: string,
+  connections: number,
+  seconds: number,
+): Promise<WrkResult> {
   const output = await runChild({
     command: ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, `http://127.0.0.1:${port}`],
     env: { BENCH_REQUESTS: requestFile },

@@ -1,30 +1,14 @@
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { AuthService } from '../../gen/portcullis/v1/auth_service_pb.ts';
+import type { LoginService, TokenPair } from '../authn/login-service.ts';
 import { GatewayError } from '../domain/errors.ts';
-import type { PrincipalId } from '../domain/ids.ts';
 import { toCallerMessage } from './caller-message.ts';
 import { getCaller, getRequestFacts } from './context.ts';
-import type { UserServiceDeps } from './users.ts';
-import { createUser, deleteUserById, getUser, listUserPage, updateUserById } from './users.ts';
+import { createUser, deleteUser, listUserPage, readUser, type UserDeps, updateUser } from './users.ts';
 
-/** What a login or a refresh gives. */
-export interface Tokens {
-  readonly accessToken: string;
-  readonly refreshToken: string;
-  /** End of the access token, Unix milliseconds. */
-  readonly expireTime: number;
-}
-
-/** Checks passwords and refresh tokens; throws `invalid_credentials`, or `rate_limit_exceeded` after too many attempts. */
-export interface Logins {
-  login(username: string, password: string, clientAddress: string): Promise<Tokens>;
-  refresh(refreshToken: string): Promise<Tokens>;
-  changePassword(userId: PrincipalId, currentPassword: string, newPassword: string): Promise<void>;
-}
-
-export interface AuthServiceDeps extends UserServiceDeps {
-  readonly logins: Logins;
+export interface AuthServiceDeps extends UserDeps {
+  readonly logins: LoginService;
 }
 
 /** Serves AuthService. */
@@ -40,21 +24,20 @@ export function createAuthService(deps: AuthServiceDeps): ServiceImpl<typeof Aut
     async changePassword(request, context) {
       const caller = getCaller(context.values);
       if (caller.kind !== 'user') {
-        throw new GatewayError('failed_precondition', 'Only users have a password.', {
-          metadata: { condition: 'not_a_user' },
-        });
+        const message = 'The caller is an Agent, so it has no password.';
+        throw new GatewayError('failed_precondition', message, { metadata: { condition: 'not_a_user' } });
       }
       await logins.changePassword(caller.id, request.currentPassword, request.newPassword);
       return {};
     },
     createUser: (request, context) => createUser(deps, getCaller(context.values), request),
-    getUser: (request, context) => getUser(deps, getCaller(context.values), request),
+    getUser: (request, context) => readUser(deps, getCaller(context.values), request),
     listUsers: (request, context) => listUserPage(deps, getCaller(context.values), request),
-    updateUser: (request, context) => updateUserById(deps, getCaller(context.values), request),
-    deleteUser: (request, context) => deleteUserById(deps, getCaller(context.values), request),
+    updateUser: (request, context) => updateUser(deps, getCaller(context.values), request),
+    deleteUser: (request, context) => deleteUser(deps, getCaller(context.values), request),
   };
 }
 
-function toTokenResponse({ expireTime, ...tokens }: Tokens) {
+function toTokenResponse({ expireTime, ...tokens }: TokenPair) {
   return { ...tokens, expireTime: timestampFromMs(expireTime) };
 }

@@ -18,7 +18,12 @@ const factsKey = createContextKey<RequestFacts>({ requestId: '' }, { description
 
 /** Context values for the handler, from what the listener knows. */
 export function createApiContext(facts: RequestFacts): ContextValues {
-  return createContextValues().set(factsKey, facts);
+  return setRequestFacts(createContextValues(), facts);
+}
+
+/** Puts what is known of the request into existing values. */
+export function setRequestFacts(values: ContextValues, facts: RequestFacts): ContextValues {
+  return values.set(factsKey, facts);
 }
 
 /** The facts the listener gave. */

@@ -80,7 +80,10 @@ function fromGatewayError(error: GatewayError, requestId: string): ConnectError 
   }
   const details: Detail[] = createDetails(error.reason, error.metadata, requestId);
   if (error.violations.length > 0) {
-    details.push({ desc: BadRequestSchema, value: { fieldViolations: error.violations.map((field) => ({ ...field })) } });
+    details.push({
+      desc: BadRequestSchema,
+      value: { fieldViolations: error.violations.map((field) => ({ ...field })) },
+    });
   }
   if (error.retryAfterMs !== undefined) {
     details.push({ desc: RetryInfoSchema, value: { retryDelay: durationFromMs(error.retryAfterMs) } });

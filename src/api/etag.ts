@@ -23,3 +23,11 @@ export function staleEtag(kind: string, id: string): GatewayError {
   const message = `The ${kind} was changed since it was read. Read it again and repeat the change.`;
   return new GatewayError('etag_mismatch', message, { metadata: { resource: kind, id } });
 }
+
+/** The revision that an etag stands for; undefined when the etag is empty. An etag that is none stands for a revision that never was. */
+export function revisionOf(etag: string): number | undefined {
+  if (etag === '') {
+    return undefined;
+  }
+  return /^[1-9][0-9]{0,14}$/.test(etag) ? Number(etag) : -1;
+}

@@ -1,5 +1,9 @@
 import { create } from '@bufbuild/protobuf';
-import { Effect as EffectMessage, type PolicyRule as RuleMessage, PolicyRuleSchema } from '../../gen/portcullis/v1/policy_pb.ts';
+import {
+  Effect as EffectMessage,
+  PolicyRuleSchema,
+  type PolicyRule as RuleMessage,
+} from '../../gen/portcullis/v1/policy_pb.ts';
 import { newId } from '../domain/ids.ts';
 import type { Effect, PolicyRule } from '../domain/project.ts';
 

@@ -1,8 +1,8 @@
 import type { ServiceImpl } from '@connectrpc/connect';
 import {
+  type CreateProjectRequest,
   CreateProjectRequestSchema,
   CreateProjectResponseSchema,
-  type CreateProjectRequest,
   type DeleteProjectRequest,
   type ListProjectsRequest,
   type ProjectService,
@@ -43,8 +43,7 @@ function createProject(deps: ApiDeps, caller: Principal, request: CreateProjectR
     projectId: caller.projectId,
     request,
     schemas: { request: CreateProjectRequestSchema, response: CreateProjectResponseSchema },
-    async write(trx, changed) {
-      const now = Date.now();
+    async write({ trx, changed, now }) {
       const project: Project = {
         id: newId<ProjectId>(now),
         slug: request.slug,
@@ -82,14 +81,14 @@ async function changeProject(deps: ApiDeps, caller: Principal, request: UpdatePr
     policyRules: request.policyRules && fromRuleMessages(request.policyRules.rules),
     defaultEffect: fromEffectMessage(request.defaultEffect),
   });
-  const project = await writeConfig(deps.store, async (trx, changed) => {
+  const project = await writeConfig(deps.store, async ({ trx, changed, now }) => {
     const old = await findProject(trx, id);
     if (old === undefined) {
       throw staleEtag('project', id);
     }
     checkEtag('project', old, request.etag);
     changed('project', id);
-    return updateProject(trx, id, old.revision, { ...changes, updateTime: Date.now() });
+    return updateProject(trx, id, old.revision, { ...changes, updateTime: now });
   });
   if (project === undefined) {
     throw staleEtag('project', id);
@@ -99,7 +98,7 @@ async function changeProject(deps: ApiDeps, caller: Principal, request: UpdatePr
 
 async function removeProject(deps: ApiDeps, caller: Principal, request: DeleteProjectRequest) {
   const { id } = await targetProject(deps, caller, request.project);
-  await writeConfig(deps.store, async (trx, changed) => {
+  await writeConfig(deps.store, async ({ trx, changed }) => {
     const old = await findProject(trx, id);
     if (old === undefined) {
       return;

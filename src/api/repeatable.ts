@@ -8,8 +8,8 @@ import {
   toBinary,
 } from '@bufbuild/protobuf';
 import type { Transaction } from 'kysely';
+import type { ConfigWriting } from '../authn/config-writing.ts';
 import type { SecretBox } from '../config/secret-box.ts';
-import type { Changed } from '../db/config-changes.ts';
 import {
   type CreateRequestRecord,
   deleteCreateRequestsBefore,
@@ -17,14 +17,13 @@ import {
   insertCreateRequest,
 } from '../db/create-requests.ts';
 import type { Database } from '../db/database.ts';
-import type { Store } from '../db/store.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { ProjectId } from '../domain/ids.ts';
 import type { Principal } from '../domain/principal.ts';
-import { writeConfig } from './config-write.ts';
+import { type ConfigStore, writeConfig } from './config-write.ts';
 
 export interface RepeatableDeps {
-  readonly store: Pick<Store, 'kind' | 'db' | 'ringConfig'>;
+  readonly store: ConfigStore;
   readonly box: SecretBox;
 }
 
@@ -35,7 +34,7 @@ export interface Repeatable<Request extends DescMessage, Response extends DescMe
   readonly request: MessageShape<Request> & { readonly requestId: string };
   readonly schemas: { readonly request: Request; readonly response: Response };
   /** Writes the resource and answers; runs in a transaction that no other change of configuration overlaps. */
-  readonly write: (trx: Transaction<Database>, changed: Changed) => Promise<MessageInitShape<Response>>;
+  readonly write: (writing: ConfigWriting) => Promise<MessageInitShape<Response>>;
 }
 
 const DAY_MS = 24 * 3600 * 1000;
@@ -61,9 +60,9 @@ export async function runOnce<Request extends DescMessage, Response extends Desc
     return first;
   }
   try {
-    return await writeConfig(deps.store, async (trx, changed) => {
-      const response = create(creation.schemas.response, await creation.write(trx, changed));
-      await keepAnswer(deps, trx, creation, response);
+    return await writeConfig(deps.store, async (writing) => {
+      const response = create(creation.schemas.response, await creation.write(writing));
+      await keepAnswer(deps, writing.trx, creation, response);
       return response;
     });
   } catch (error) {

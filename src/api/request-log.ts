@@ -1,7 +1,7 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { Code, type ConnectError, type Interceptor } from '@connectrpc/connect';
 import type { Logger } from 'pino';
-import { type RequestFacts, getRequestFacts } from './context.ts';
+import { getRequestFacts, type RequestFacts } from './context.ts';
 import { toApiFailure } from './errors.ts';
 
 /** Writes one line a request and turns what was thrown into what the caller gets; the outermost interceptor. */

@@ -1,7 +1,7 @@
-import type { Interceptor } from '@connectrpc/connect';
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { pathToString } from '@bufbuild/protobuf/reflect';
 import { createValidator, type Validator } from '@bufbuild/protovalidate';
+import type { Interceptor } from '@connectrpc/connect';
 import { type FieldViolation, GatewayError } from '../domain/errors.ts';
 
 /** Refuses requests that break the rules in the schema, with every broken rule. Throws `validation_failed`. */

@@ -1,23 +1,24 @@
 import { GatewayError } from '../domain/errors.ts';
 import { hasScope, type Principal, type Scope } from '../domain/principal.ts';
 
-/**
- * The refusal for what belongs to another project or user, or does not exist: which of these is not told (api.md rule 8).
- * `resource` is the kind in words, such as `API key`.
- */
-export function hiddenResource(resource: string): GatewayError {
-  return new GatewayError('permission_denied', `You may not reach this ${resource} (or it might not exist).`);
+/** What can be named by an id and has a revision. */
+type ResourceKind = 'user' | 'api_key';
+
+/** The refusal for what belongs to another project or user, or does not exist: which of these is not told (api.md rule 8). */
+export function hiddenResource(kind: ResourceKind, id: string): GatewayError {
+  const message = `The credential has no access to the ${kind} "${id}" (or it might not exist).`;
+  return new GatewayError('permission_denied', message);
 }
 
 /** Throws `etag_mismatch` when the resource has another revision than the one that was read; undefined = any. */
 export function requireRevision(
-  resource: 'user' | 'api_key',
+  kind: ResourceKind,
   record: { readonly id: string; readonly revision: number },
   revision: number | undefined,
 ): void {
   if (revision !== undefined && revision !== record.revision) {
-    const message = 'The resource was changed since it was read. Read it again and repeat the change.';
-    throw new GatewayError('etag_mismatch', message, { metadata: { resource, id: record.id } });
+    const message = `The ${kind} was changed since it was read. Read it again and repeat the change.`;
+    throw new GatewayError('etag_mismatch', message, { metadata: { resource: kind, id: record.id } });
   }
 }
 

@@ -36,6 +36,7 @@ export interface AccessTokens {
   verify(token: string): Promise<VerifiedToken>;
 }
 
+/** What issuing and checking tokens needs. */
 export interface AccessTokensDeps {
   readonly keyring: Keyring;
   readonly lifetimeMinutes: number;

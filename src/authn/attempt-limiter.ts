@@ -8,6 +8,7 @@ export interface AttemptLimiter {
   giveBack(name: string): void;
 }
 
+/** The limit and how it is kept. */
 export interface AttemptLimiterOptions {
   /** Attempts per window and name. */
   readonly limit: number;

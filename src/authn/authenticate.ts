@@ -1,11 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { isWellFormedApiKey } from '../config/api-key-form.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { ApiKeyId, PrincipalId, ProjectId } from '../domain/ids.ts';
 import { type Principal, SCOPES } from '../domain/principal.ts';
 import type { KeyEntry } from '../snapshot/credentials.ts';
 import type { HotConfig } from '../snapshot/hot-config.ts';
 import { type AccessTokens, expiredToken, type VerifiedToken } from './access-token.ts';
-import { hashApiKey, isWellFormedApiKey } from './api-key.ts';
+import { hashApiKey } from './api-key.ts';
 import { createBoundedCache } from './bounded-cache.ts';
 import { invalidCredential, readCredential } from './credential.ts';
 
@@ -18,6 +19,7 @@ export interface Authenticator {
   authenticate(headers: IncomingHttpHeaders): Principal | Promise<Principal>;
 }
 
+/** What the authenticator looks up and tells. */
 export interface AuthenticatorDeps {
   readonly config: Pick<HotConfig, 'findKey' | 'findUser'>;
   readonly tokens: Pick<AccessTokens, 'verify'>;

@@ -15,7 +15,7 @@ import { createApiKey } from './api-key.ts';
 import { type ApiKeyWithSecret, draftApiKey } from './api-key-service.ts';
 import type { Passwords } from './password.ts';
 import { randomPassword } from './random-text.ts';
-import { draftUser } from './user-service.ts';
+import { draftUser, hashNewPassword } from './user-service.ts';
 
 /** What was made at the first start of an installation, to be shown once. */
 export interface FirstStart {
@@ -34,6 +34,7 @@ export interface Bootstrap {
   readonly firstStart?: FirstStart;
 }
 
+/** What a start works with. */
 export interface BootstrapDeps {
   readonly store: Store;
   readonly passwords: Passwords;
@@ -95,10 +96,8 @@ async function draftInstallation({ passwords, config, now }: BootstrapDeps): Pro
   const project = draftProject(time);
   const password = config.adminPassword?.reveal() ?? randomPassword();
   const scopes: readonly Scope[] = ['admin'];
-  const user = await draftUser(
-    { passwords, now },
-    { projectId: project.id, username: USERNAME, password, email: '', scopes },
-  );
+  const passwordHash = await hashNewPassword(passwords, 'admin_password', password);
+  const user = draftUser({ projectId: project.id, username: USERNAME, passwordHash, email: '', scopes }, time);
   const text = config.bootstrapApiKey?.reveal() ?? createApiKey();
   const apiKey = draftApiKey(
     {

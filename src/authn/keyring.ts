@@ -25,6 +25,7 @@ export interface Keyring {
   jwks(): JwkSet;
 }
 
+/** Where the keys are, what opens them, and the time in Unix milliseconds. */
 export interface KeyringDeps {
   readonly store: Store;
   readonly secretBox: SecretBox;

@@ -12,6 +12,7 @@ export interface LastUseWriter {
   close(): Promise<void>;
 }
 
+/** How often to write, and whom to tell of failures. */
 export interface LastUseOptions {
   /** Time between writes, in milliseconds; 60,000 by default. */
   readonly intervalMs?: number;

@@ -1,14 +1,15 @@
+import { lockConfig, withChanges } from '../db/config-changes.ts';
 import { deleteExpired } from '../db/refresh-tokens.ts';
 import type { Store } from '../db/store.ts';
 import { findUserByUsername } from '../db/users.ts';
 import { GatewayError } from '../domain/errors.ts';
-import type { Principal } from '../domain/principal.ts';
+import type { PrincipalId } from '../domain/ids.ts';
 import type { AccessTokens } from './access-token.ts';
 import { addressBlock } from './address-block.ts';
 import { createAttemptLimiter } from './attempt-limiter.ts';
 import type { Passwords } from './password.ts';
 import { beginRefreshFamily, type GrantedToken, rotateRefreshToken } from './refresh-token.ts';
-import { changeOwnPassword, findOwnUser } from './user-service.ts';
+import { changeOwnPassword, getUserWithPassword, hashNewPassword } from './user-service.ts';
 
 /** What a login gives; `expireTime` is the access token's, in Unix milliseconds. */
 export interface TokenPair {
@@ -27,12 +28,13 @@ export interface LoginService {
   /** Throws `invalid_credentials` for a token that is unknown, expired, used before, or of a disabled user. */
   refresh(refreshToken: string): Promise<TokenPair>;
   /**
-   * Sets the password of the caller's User and ends its tokens. Throws `invalid_credentials` when the current one is wrong,
+   * Sets the password of a User and ends its tokens. Throws `invalid_credentials` when the current one is wrong,
    * `rate_limit_exceeded` after ten failures a minute, `validation_failed` for a new one that breaks the rules.
    */
-  changePassword(caller: Principal, currentPassword: string, newPassword: string): Promise<void>;
+  changePassword(userId: PrincipalId, currentPassword: string, newPassword: string): Promise<void>;
 }
 
+/** What logins are checked against and paid with. */
 export interface LoginServiceDeps {
   readonly store: Store;
   readonly passwords: Passwords;
@@ -91,14 +93,18 @@ export function createLoginService({ store, passwords, tokens, now }: LoginServi
       return pairFor(rotated);
     },
 
-    async changePassword(caller, currentPassword, newPassword) {
-      byName.take(caller.id);
-      const user = await findOwnUser(store.db, caller);
+    async changePassword(userId, currentPassword, newPassword) {
+      byName.take(userId);
+      const user = await getUserWithPassword(store.db, userId);
       if (!(await passwords.verify(currentPassword, user.passwordHash))) {
         throw new GatewayError('invalid_credentials', 'The current password is wrong.');
       }
-      byName.giveBack(caller.id);
-      await changeOwnPassword({ store, passwords, now }, user, newPassword);
+      byName.giveBack(userId);
+      const passwordHash = await hashNewPassword(passwords, 'new_password', newPassword);
+      await withChanges(store, async (trx, changed) => {
+        await lockConfig(trx);
+        await changeOwnPassword({ trx, changed, now: now() }, user, passwordHash);
+      });
     },
   };
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { encodeBase62 } from './base62.ts';
+import { encodeBase62 } from '../config/base62.ts';
 
 /** 256 random bits as 43 letters and digits. */
 export function randomText256(): string {

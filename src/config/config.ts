@@ -12,8 +12,10 @@ export type DatabaseConfig =
 /** The command of the demo upstream; allowed while the demo is on. */
 export const DEMO_COMMAND = 'mcp-server-everything';
 
+/** What may be logged, from everything to nothing (the levels of pino). */
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
+/** One of {@link LOG_LEVELS}: that and what is graver is logged. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** PEM files of the certificate (with its chain) and of its private key. */

@@ -1,7 +1,7 @@
 /** Texts that people copy from documents; a random key contains one with a probability below one in a million. */
 const PLACEHOLDERS = ['changeme', 'password', 'secret', 'example', 'placeholder', 'qwerty', 'letmein', 'default'];
 
-const MIN_ENTROPY_BITS = 96;
+const MIN_ENTROPY_BITS = 80;
 const MIN_SECRET_KEY_LENGTH = 32;
 const MIN_PASSWORD_LENGTH = 12;
 const MAX_PASSWORD_LENGTH = 256;

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
-import { isWellFormedApiKey } from '../authn/api-key.ts';
+import { bodyOfApiKey, isWellFormedApiKey } from './api-key-form.ts';
 import { type DatabaseConfig, LOG_LEVELS, type LogLevel } from './config.ts';
 import { createSecret, type Secret } from './secret.ts';
 import { findPasswordProblem, findSecretKeyProblem, findWeakness } from './secret-strength.ts';
@@ -99,7 +99,7 @@ export function parseBootstrapApiKey(text: string): Secret {
       'must be an API key: pc_, 43 random letters or digits, and their checksum of 6; make one with `npm run make-api-key`',
     );
   }
-  const weakness = findWeakness(text.slice(3, -6));
+  const weakness = findWeakness(bodyOfApiKey(text));
   return strong(text, weakness && `is too easy to guess: ${weakness}; make one with \`npm run make-api-key\``);
 }
 

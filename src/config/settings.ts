@@ -27,6 +27,7 @@ export const SETTING_NAMES = [
   'log_level',
 ] as const;
 
+/** One of {@link SETTING_NAMES}. */
 export type SettingName = (typeof SETTING_NAMES)[number];
 
 /** A value as it was written, and where, such as `GATEWAY_PORT` or `port in ./gateway.yaml`. */
@@ -35,6 +36,7 @@ export interface WrittenSetting {
   readonly value: string | readonly string[];
 }
 
+/** The settings that were written somewhere, by name. */
 export type WrittenSettings = ReadonlyMap<SettingName, WrittenSetting>;
 
 /** The environment variable of a setting. */

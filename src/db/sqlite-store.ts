@@ -6,20 +6,21 @@ import { GatewayError } from '../domain/errors.ts';
 import { type Bell, createBell } from './bell.ts';
 import type { Database } from './database.ts';
 import { createLogReader } from './log-reader.ts';
-import type { LogStore } from './log-store.ts';
+import type { LogBatch, LogStore } from './log-store.ts';
 import { migrate } from './migrate.ts';
+import { openSqliteConnection } from './sqlite-connection.ts';
 import { createSqliteConnection, type SqliteConnection } from './sqlite-dialect.ts';
+import { SqliteLogThread } from './sqlite-log-thread.ts';
 import { createSqliteLogWriter } from './sqlite-log-writer.ts';
 import type { DatabaseLocation, OpenDatabaseOptions, Store } from './store.ts';
 
-/** How long a statement waits for the write lock of another connection, in milliseconds. */
-const BUSY_TIMEOUT_MS = 5_000;
+type AppendBatch = (batch: LogBatch) => Promise<void>;
 
-/** The connections of one database; in memory there is one, which serves as both. */
-interface Connections {
+interface OpenedDatabase {
   readonly main: DatabaseSync;
-  readonly log: DatabaseSync;
-  close(): void;
+  /** Begins to take batches of the decision log; the tables must exist. */
+  readonly startLog: (connection: SqliteConnection) => AppendBatch;
+  close(): Promise<void>;
 }
 
 /** Opens the embedded database: a file in a folder that this process then has alone, or memory. */
@@ -27,14 +28,14 @@ export async function openSqliteStore(
   location: Exclude<DatabaseLocation, { kind: 'postgres' }>,
   options: OpenDatabaseOptions,
 ): Promise<Store> {
-  const connections = location.kind === 'memory' ? openMemory() : openFolder(location.dataDir);
-  const connection = createSqliteConnection(connections.main);
+  const opened = location.kind === 'memory' ? openMemory() : openFolder(location.dataDir);
+  const connection = createSqliteConnection(opened.main);
   const db = new Kysely<Database>({ dialect: connection.dialect });
   try {
     await migrate(db);
-    return assembleStore(db, connection, connections, options);
+    return assembleStore(db, connection, opened, options);
   } catch (error) {
-    connections.close();
+    await opened.close();
     throw error;
   }
 }
@@ -42,7 +43,7 @@ export async function openSqliteStore(
 function assembleStore(
   db: Kysely<Database>,
   connection: SqliteConnection,
-  connections: Connections,
+  opened: OpenedDatabase,
   options: OpenDatabaseOptions,
 ): Store {
   const onError = options.onBackgroundError ?? (() => {});
@@ -51,33 +52,23 @@ function assembleStore(
   return {
     kind: 'sqlite',
     db,
-    log: createSqliteLogStore(db, connection, connections.log, decisionBell),
+    log: createSqliteLogStore(db, opened.main, opened.startLog(connection), decisionBell),
     onConfigChange: configBell.subscribe,
     onDecision: decisionBell.subscribe,
     ringConfig: configBell.ring,
     async ping() {
       await sql`select version from config_state`.execute(db);
     },
-    async close() {
-      connections.close();
-    },
+    close: opened.close,
   };
 }
 
-function createSqliteLogStore(
-  db: Kysely<Database>,
-  connection: SqliteConnection,
-  database: DatabaseSync,
-  bell: Bell,
-): LogStore {
-  const writer = createSqliteLogWriter(database);
-  const newest = database.prepare("select cast(seq as text) as seq from sqlite_sequence where name = 'decisions'");
+function createSqliteLogStore(db: Kysely<Database>, main: DatabaseSync, append: AppendBatch, bell: Bell): LogStore {
+  const newest = main.prepare("select cast(seq as text) as seq from sqlite_sequence where name = 'decisions'");
   return {
     ...createLogReader(db, 'sqlite'),
     async append(batch) {
-      // In this thread, waiting for a lock inside SQLite would also stop the transaction that has to give it back.
-      for (let end = connection.transactionEnd(); end !== undefined; end = connection.transactionEnd()) await end;
-      writer.append(batch);
+      await append(batch);
       if (batch.decisions.length > 0) void bell.ring();
     },
     async head() {
@@ -87,35 +78,44 @@ function createSqliteLogStore(
   };
 }
 
-function openMemory(): Connections {
-  const database = openConnection(':memory:');
-  return { main: database, log: database, close: () => database.close() };
+/** In memory there is one connection, and nothing to wait for when it commits. */
+function openMemory(): OpenedDatabase {
+  const main = openSqliteConnection(':memory:');
+  return {
+    main,
+    startLog: (connection) => {
+      const writer = createSqliteLogWriter(main);
+      return async (batch) => {
+        // In this thread, waiting for a lock inside SQLite would also stop the transaction that has to give it back.
+        for (let end = connection.transactionEnd(); end !== undefined; end = connection.transactionEnd()) await end;
+        writer.append(batch);
+      };
+    },
+    close: async () => main.close(),
+  };
 }
 
-function openFolder(dataDir: string): Connections {
+/** In a folder the log is written by a thread with a connection of its own. */
+function openFolder(dataDir: string): OpenedDatabase {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const opened = [lockFolder(dataDir)];
-  const open = () => {
-    const database = openConnection(join(dataDir, 'portcullis.db'));
-    opened.push(database);
-    return database;
+  const lock = lockFolder(dataDir);
+  const path = join(dataDir, 'portcullis.db');
+  const main = openSqliteConnection(path);
+  let thread: SqliteLogThread | undefined;
+  return {
+    main,
+    startLog: () => {
+      const started = new SqliteLogThread(path);
+      thread = started;
+      return (batch) => started.append(batch);
+    },
+    close: async () => {
+      await thread?.close();
+      main.close();
+      // The lock goes last: whoever gets it must find the database closed.
+      lock.close();
+    },
   };
-  const close = () => {
-    // The lock goes last: whoever gets it must find the database closed.
-    for (const database of opened.splice(0).reverse()) database.close();
-  };
-  try {
-    return { main: open(), log: open(), close };
-  } catch (error) {
-    close();
-    throw error;
-  }
-}
-
-function openConnection(path: string): DatabaseSync {
-  const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
-  database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on');
-  return database;
 }
 
 /** Holds SQLite's own lock on an empty file, which the operating system gives back however the process ends. */

@@ -1,5 +1,7 @@
+import type { OutcomeStatus } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { newId } from '../domain/ids.ts';
+import type { Upstream } from '../domain/upstream.ts';
 import type { ForwardEnd } from '../pipeline/call.ts';
 import type { Channel, ChannelClient, Channels } from '../upstream/channels.ts';
 import { keepAlive, messageEvent, sendEmpty, sendJson, startEventStream, writeEvent } from './answer.ts';
@@ -12,6 +14,8 @@ import type { Session, Sessions } from './sessions.ts';
 export interface ChannelRelayDeps {
   readonly channels: Channels;
   readonly sessions: Sessions;
+  /** Told how each exchange ended, for the upstream's health and era. */
+  readonly onEnd: (upstream: Upstream, status: OutcomeStatus) => void;
 }
 
 export type ChannelRelay = ReturnType<typeof createChannelRelay>;
@@ -22,6 +26,12 @@ export function createChannelRelay(deps: ChannelRelayDeps) {
 
   /** One JSON-RPC message; resolves when the answer is delivered. */
   async function post(post: McpPost, before?: Promise<unknown>): Promise<ForwardEnd> {
+    const end = await exchange(post, before);
+    deps.onEnd(post.upstream, end.status);
+    return end;
+  }
+
+  async function exchange(post: McpPost, before?: Promise<unknown>): Promise<ForwardEnd> {
     const { message, response, requestId } = post;
     try {
       if (post.era === 'legacy' && message.method === 'initialize') {
@@ -62,7 +72,11 @@ export function createChannelRelay(deps: ChannelRelayDeps) {
     const channel = await channels.open(request.upstream, client, 'legacy');
     startEventStream(response, request.requestId);
     const stopKeepAlive = keepAlive(response);
-    const detach = channel.attach(client, (message) => writeEvent(response, messageEvent(JSON.stringify(message))));
+    const detach = channel.attach(
+      client,
+      (message) => writeEvent(response, messageEvent(JSON.stringify(message))),
+      () => response.end(),
+    );
     await new Promise<void>((resolve) => response.on('close', resolve));
     stopKeepAlive();
     detach();

@@ -120,10 +120,11 @@ function mismatch(message: string): EnvelopeProblem {
   return { code: -32020, message: `Header mismatch: ${message}` };
 }
 
+/** Names the modern revisions only, as `server/discover` does: whether the upstream also speaks older ones is told by asking for them. */
 function unsupported(requested: string): EnvelopeProblem {
   return {
     code: -32022,
     message: 'Unsupported protocol version',
-    data: { supported: [MODERN_VERSION, ...LEGACY_VERSIONS], requested },
+    data: { supported: [MODERN_VERSION], requested },
   };
 }

@@ -1,5 +1,6 @@
 import type { OutcomeStatus } from '../domain/decision.ts';
 import { newId } from '../domain/ids.ts';
+import type { Upstream } from '../domain/upstream.ts';
 import type { ForwardEnd } from '../pipeline/call.ts';
 import type { ExchangeRequest, StreamableClient } from '../upstream/streamable.ts';
 import { AnswerRelay, type AnswerRelayOptions } from './answer-relay.ts';
@@ -11,7 +12,7 @@ export interface StreamableRelayDeps {
   readonly client: StreamableClient;
   readonly sessions: Sessions;
   /** Told how each exchange ended, for the upstream's health and era. */
-  readonly onEnd: (post: McpRequest, status: OutcomeStatus) => void;
+  readonly onEnd: (upstream: Upstream, status: OutcomeStatus) => void;
 }
 
 export type StreamableRelay = ReturnType<typeof createStreamableRelay>;
@@ -48,7 +49,7 @@ export function createStreamableRelay(deps: StreamableRelayDeps) {
     const { response, requestId, upstream } = request;
     return new Promise((resolve) => {
       const relay = new AnswerRelay({ ...options, response, requestId, slug: upstream.slug }, (end) => {
-        deps.onEnd(request, end.status);
+        deps.onEnd(upstream, end.status);
         resolve(end);
       });
       relay.attach(deps.client.exchange(upstream, toUpstream, relay));

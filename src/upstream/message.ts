@@ -45,7 +45,7 @@ function hasLongNumber(text: string): boolean {
 }
 
 /** Ids of 64 bits are common in tools' answers; as doubles they would come out changed. */
-function keepLongNumber(_key: string, value: unknown, context: { source?: string }): unknown {
+function keepLongNumber(_key: string, value: unknown, context?: { source?: string }): unknown {
   const isInexact = typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value);
-  return isInexact && context.source !== undefined ? JSON.rawJSON(context.source) : value;
+  return isInexact && context?.source !== undefined ? JSON.rawJSON(context.source) : value;
 }

@@ -7,7 +7,7 @@ import { StdioConnection } from './stdio-connection.ts';
 
 /** The local processes of stdio upstreams. */
 export interface UpstreamProcesses {
-  /** Starts a process; throws `failed_precondition` for a command that the operator does not allow. */
+  /** Starts a process; throws `failed_precondition` for a command that the operator does not allow, `unavailable` after `close`. */
   start(upstream: Upstream): Promise<Connection>;
   /** Ends all processes in good order. */
   close(): Promise<void>;
@@ -30,6 +30,7 @@ const SHORTEST_SECRET = 6;
 export function createUpstreamProcesses(deps: UpstreamProcessesDeps): UpstreamProcesses {
   const { credentials, allowedCommands, hostEnv, log } = deps;
   const running = new Set<StdioConnection>();
+  let isClosed = false;
 
   const killAll = (): void => {
     for (const connection of running) {
@@ -44,6 +45,9 @@ export function createUpstreamProcesses(deps: UpstreamProcessesDeps): UpstreamPr
       throw notAllowed(upstream.slug, transport.command);
     }
     const configured = await credentials.envOf(upstream);
+    if (isClosed) {
+      throw new GatewayError('unavailable', 'The gateway is shutting down.');
+    }
     const child = spawn(transport.command, transport.args, {
       cwd: transport.workingDirectory,
       env: { ...inheritedFrom(hostEnv), ...configured },
@@ -59,6 +63,7 @@ export function createUpstreamProcesses(deps: UpstreamProcessesDeps): UpstreamPr
   };
 
   const close = async (): Promise<void> => {
+    isClosed = true;
     await Promise.all([...running].map((connection) => connection.close()));
     process.removeListener('exit', killAll);
   };

@@ -104,13 +104,16 @@ export class SseConnection implements Connection {
   #checkResponse(status: number, headers: IncomingHttpHeaders): void {
     if (status !== 200) {
       const message = `answered ${status} when its event stream was opened. Check its URL and its credentials.`;
-      this.abort(this.#error(message));
+      this.abort(this.#error(message, 'bad_gateway', { http_status: String(status) }));
     } else if (headers['content-type']?.startsWith('text/event-stream') !== true) {
       this.abort(this.#error('did not answer with an event stream. Check that its URL is that of its event stream.'));
     }
   }
 
   #onEvent(event: EventSourceMessage): void {
+    if (this.#failure !== undefined) {
+      return;
+    }
     if (event.event === 'endpoint' && !this.#isOpen) {
       this.#onEndpoint(event.data);
     } else if ((event.event ?? 'message') === 'message' && event.data !== '') {
@@ -151,7 +154,11 @@ export class SseConnection implements Connection {
     return promise;
   }
 
-  #error(what: string, reason: 'bad_gateway' | 'unavailable' = 'bad_gateway'): GatewayError {
-    return new GatewayError(reason, `The upstream "${this.#upstream.slug}" ${what}`);
+  #error(
+    what: string,
+    reason: 'bad_gateway' | 'unavailable' = 'bad_gateway',
+    metadata: Record<string, string> = {},
+  ): GatewayError {
+    return new GatewayError(reason, `The upstream "${this.#upstream.slug}" ${what}`, { metadata });
   }
 }

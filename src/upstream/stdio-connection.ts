@@ -10,6 +10,9 @@ const GRACE_MS = 2000;
 /** How long output may still come when the process itself is gone. */
 const LAST_OUTPUT_MS = 500;
 
+/** JSON may hold these as they are, but some servers' line readers take them for the end of a line. */
+const LINE_SEPARATORS = /[\u2028\u2029]/g;
+
 /**
  * Messages with a local process, one a line (specification 2025-11-25, basic/transports, section stdio). The process leads a
  * process group of its own; with it end all of its children.
@@ -48,15 +51,15 @@ export class StdioConnection implements Connection {
 
   send(message: string): Promise<void> {
     const { stdin } = this.#child;
-    if (this.#failure !== undefined) {
-      return Promise.reject(this.#failure);
+    if (this.#failure !== undefined || this.#isClosing) {
+      return Promise.reject(this.#failure ?? this.#exited(null, null));
     }
     if (stdin.writableLength + message.length > MAX_QUEUED_BYTES) {
       const error = this.#error('does not take its input: too much waits for it. It was ended; check why it hangs.');
       this.abort(error);
       return Promise.reject(error);
     }
-    stdin.write(`${message}\n`);
+    stdin.write(`${message.replace(LINE_SEPARATORS, escaped)}\n`);
     return Promise.resolve();
   }
 
@@ -168,4 +171,8 @@ export class StdioConnection implements Connection {
   #later(delayMs: number, action: () => void): void {
     this.#timers.push(setTimeout(action, delayMs));
   }
+}
+
+function escaped(separator: string): string {
+  return separator === '\u2028' ? '\\u2028' : '\\u2029';
 }

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { createApiKey } from '../../src/authn/api-key.ts';
 import { type Environment, loadConfig } from '../../src/config/load-config.ts';
 import { GatewayError } from '../../src/domain/errors.ts';
 
@@ -241,6 +242,23 @@ describe('bad settings', () => {
     expect(inspect(error, { depth: 9 })).not.toContain(secret);
   });
 
+  it.each([
+    ['one character', 'pc_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa4SHDYg'],
+    ['a repeated pair', 'pc_abababababababababababababababababababababa05FkSG'],
+    ['an ascending sequence', 'pc_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ4FLuWK'],
+  ])('include a first API key that is %s, though its checksum fits', (_name, key) => {
+    const error = refusalOf({ GATEWAY_BOOTSTRAP_API_KEY: key });
+    expect(error.message).toContain('GATEWAY_BOOTSTRAP_API_KEY is too easy to guess');
+    expect(inspect(error, { depth: 9 })).not.toContain(key.slice(3, -6));
+  });
+
+  it('do not include a first API key that the gateway could have made', () => {
+    for (let round = 0; round < 200; round++) {
+      const key = createApiKey();
+      expect(load({ GATEWAY_BOOTSTRAP_API_KEY: key }).bootstrapApiKey?.reveal()).toBe(key);
+    }
+  });
+
   it('include a file that is no YAML, named by its line and not quoted', () => {
     const error = refusalOf({}, { './gateway.yaml': 'port: 1\nadmin_password: "hunter2hunter2\n' });
     expect(error.message).toMatch(
@@ -310,7 +328,7 @@ describe('the configuration', () => {
 
   it('prints without its secrets', () => {
     const config = load({ GATEWAY_SECRET_KEY: STRONG_KEY, GATEWAY_ADMIN_PASSWORD: 'correct horse' });
-    const printed = `${inspect(config, { depth: 9 })}${JSON.stringify(config)}${config.secretKey}`;
+    const printed = `${inspect(config, { depth: 9 })}${JSON.stringify(config)}${String(config.secretKey)}`;
     expect(printed).not.toContain(STRONG_KEY);
     expect(printed).not.toContain('correct horse');
     expect(printed).toContain('[secret]');

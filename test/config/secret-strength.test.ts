@@ -44,10 +44,11 @@ describe('a secret key', () => {
 
 describe('a password', () => {
   it.each([
-    ['1234567', 'must have 8 to 256 characters'],
-    ['a'.repeat(257), 'must have 8 to 256 characters'],
-    ['aaaaaaaaaa', 'must not be one character repeated'],
-    ['12345678', undefined],
+    ['🙂🙃🙂🙃🙂🙃', 'must have 12 to 256 characters'],
+    ['12345678901', 'must have 12 to 256 characters'],
+    ['a'.repeat(257), 'must have 12 to 256 characters'],
+    ['aaaaaaaaaaaa', 'must not be one character repeated'],
+    ['123456789012', undefined],
     ['пароль-пароль', undefined],
   ])('%s', (text, problem) => {
     expect(findPasswordProblem(text)).toBe(problem);

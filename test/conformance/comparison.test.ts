@@ -39,7 +39,7 @@ test('the table of differences is aligned and has one line each', () => {
     { scenario: 'ping', id: 'a', fixture: 'SUCCESS', gateway: 'FAILURE', message: 'two\nlines' },
   ]);
 
-  expect(table).toBe('scenario  check  fixture  gateway  message\n' + 'ping      a      SUCCESS  FAILURE  two lines');
+  expect(table).toBe('scenario  check  fixture  gateway  message\nping      a      SUCCESS  FAILURE  two lines');
 });
 
 test('repeated check ids are numbered, so that each occurrence is compared with its own', () => {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import * as undici from 'undici';
 import { afterEach, expect, test } from 'vitest';
 import { startHeaderProxy } from './header-proxy.ts';
 
@@ -10,7 +11,7 @@ afterEach(async () => {
   for (const stop of stops.splice(0)) await stop();
 });
 
-async function startProxyBefore(handler: (req: IncomingMessage, res: ServerResponse) => void): Promise<string> {
+async function startProxyBefore(handler: (req: IncomingMessage, res: ServerResponse) => unknown): Promise<string> {
   const target = createServer(handler);
   await once(target.listen(0, '127.0.0.1'), 'listening');
   stops.push(async () => {
@@ -29,10 +30,9 @@ test('it adds its header after the others, which keep their order, case and valu
 
   const [res] = await once(request(`${url}/path`, { headers }).end(), 'response');
 
-  expect(JSON.parse(await text(res))).toEqual([
-    ...['Host', 'evil.example.com', 'Origin', 'http://evil.example.com', 'x-CASE', '1', 'Connection', 'close'],
-    ...['X-Added', 'yes'],
-  ]);
+  expect(JSON.parse(await text(res)).join('|')).toBe(
+    'Host|evil.example.com|Origin|http://evil.example.com|x-CASE|1|Connection|close|X-Added|yes',
+  );
 });
 
 test('it passes method, path, body, status and answer on unchanged', async () => {
@@ -40,7 +40,7 @@ test('it passes method, path, body, status and answer on unchanged', async () =>
     res.writeHead(418, 'Teapot', { 'X-Answer': 'a' }).end(`${req.method} ${req.url} ${await text(req)}`);
   });
 
-  const response = await fetch(`${url}/some/path?q=1`, { method: 'POST', body: 'the body' });
+  const response = await undici.fetch(`${url}/some/path?q=1`, { method: 'POST', body: 'the body' });
 
   expect(response.status).toBe(418);
   expect(response.statusText).toBe('Teapot');
@@ -55,15 +55,15 @@ test('it passes headers on before there is a body, and a chunk before there is a
     res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
   });
 
-  const response = await fetch(url);
-  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  const { headers, body } = await undici.request(url);
+  const chunks = body.setEncoding('utf8')[Symbol.asyncIterator]();
 
-  expect(response.headers.get('content-type')).toBe('text/event-stream');
+  expect(headers['content-type']).toBe('text/event-stream');
   answers[0]?.write('data: first\n\n');
-  expect(await reader?.read()).toEqual({ done: false, value: 'data: first\n\n' });
+  expect(await chunks.next()).toEqual({ done: false, value: 'data: first\n\n' });
   answers[0]?.end('data: last\n\n');
-  expect(await reader?.read()).toEqual({ done: false, value: 'data: last\n\n' });
-  expect(await reader?.read()).toEqual({ done: true, value: undefined });
+  expect(await chunks.next()).toEqual({ done: false, value: 'data: last\n\n' });
+  expect(await chunks.next()).toEqual({ done: true, value: undefined });
 });
 
 test('a client that goes away closes the connection to the target, before and within the answer', async () => {
@@ -89,12 +89,12 @@ test('an answer that breaks off at the target breaks off at the client', async (
     setImmediate(() => res.destroy());
   });
 
-  await expect(fetch(url).then((response) => response.text())).rejects.toThrow('terminated');
+  await expect(undici.fetch(url).then((response) => response.text())).rejects.toThrow('terminated');
 });
 
 test('a target that cannot be reached is answered with 502', async () => {
   const proxy = await startHeaderProxy({ target: 'http://127.0.0.1:1', header: ['X-Added', 'yes'] });
   stops.push(proxy.close);
 
-  expect((await fetch(proxy.url)).status).toBe(502);
+  expect((await undici.fetch(proxy.url)).status).toBe(502);
 });

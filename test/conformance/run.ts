@@ -1,3 +1,4 @@
+import { request } from 'undici';
 import { startGateway } from '../support/gateway-process.ts';
 import { compareRuns } from './compare-runs.ts';
 import { startFixture } from './fixture.ts';
@@ -5,6 +6,14 @@ import { startHeaderProxy } from './header-proxy.ts';
 import { REVISIONS } from './suite.ts';
 
 const SLUG = 'fixture';
+
+const GATEWAY_ENV = {
+  GATEWAY_DATABASE_URL: 'memory://',
+  GATEWAY_PORT: '0',
+  GATEWAY_DEMO_UPSTREAM: 'false',
+  // The fixture listens on 127.0.0.1, which upstreams may not reach unless the operator says so.
+  GATEWAY_UPSTREAM_NETWORKS: 'loopback',
+};
 
 /**
  * Runs both requirement sets of the official conformance suite against the fixture and through a gateway process, and
@@ -14,10 +23,8 @@ async function main(wanted: readonly string[]): Promise<number> {
   await using cleanup = new AsyncDisposableStack();
   const fixture = await startFixture();
   cleanup.defer(() => fixture.close());
-  const gateway = await startGateway({
-    env: { GATEWAY_UPSTREAM_NETWORKS: 'loopback', GATEWAY_DEMO_UPSTREAM: 'false' },
-  });
-  cleanup.defer(() => gateway.stop());
+  const gateway = await startGateway({ env: GATEWAY_ENV });
+  cleanup.defer(async () => void (await gateway.stop()));
   const authorization = `Bearer ${gateway.apiKey}`;
   // The suite has no option for a header of its own.
   const proxy = await startHeaderProxy({ target: gateway.baseUrl, header: ['Authorization', authorization] });
@@ -36,12 +43,13 @@ async function main(wanted: readonly string[]): Promise<number> {
 }
 
 async function createUpstream(baseUrl: string, authorization: string, url: string): Promise<void> {
-  const response = await fetch(`${baseUrl}/portcullis.v1.UpstreamService/CreateUpstream`, {
+  const { statusCode, body } = await request(`${baseUrl}/portcullis.v1.UpstreamService/CreateUpstream`, {
     method: 'POST',
     headers: { authorization, 'content-type': 'application/json' },
     body: JSON.stringify({ slug: SLUG, transport: { streamableHttp: { url } } }),
   });
-  if (!response.ok) throw new Error(`CreateUpstream answered ${response.status}: ${await response.text()}`);
+  const answer = await body.text();
+  if (statusCode !== 200) throw new Error(`CreateUpstream answered ${statusCode}: ${answer}`);
 }
 
 process.exitCode = await main(process.argv.slice(2));

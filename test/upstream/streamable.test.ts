@@ -184,6 +184,14 @@ describe('an exchange with a streamable HTTP upstream', () => {
     expect(pools.targetOf(upstream).active).toBe(0);
   });
 
+  test('that failed at once and is aborted before that was told reports nothing', async () => {
+    const { client } = clientOf({ maxConnections: 0 });
+    const { exchange, answer } = collect(client, httpUpstream('http://127.0.0.1:1/mcp'), post);
+    exchange.abort();
+    await delay(20);
+    expect(answer).toEqual({ text: '' });
+  });
+
   test('aborted before it was sent is never sent', async () => {
     let calls = 0;
     const server = started(
@@ -305,8 +313,17 @@ describe('an exchange with a streamable HTTP upstream', () => {
         ),
       ),
     );
-    const answer = await answerOf(httpUpstream(server.url), post);
-    expect([answer.status, answer.text]).toEqual([200, 'ok']);
+    const statuses: number[] = [];
+    const { client } = clientOf();
+    await new Promise<void>((resolve, reject) => {
+      client.exchange(httpUpstream(server.url), post, {
+        onResponse: (status) => statuses.push(status),
+        onData: () => true,
+        onEnd: resolve,
+        onError: reject,
+      });
+    });
+    expect(statuses).toEqual([200]);
   });
 
   test('more calls at once than the upstream may have are refused, and streams do not count', async () => {

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/stats_service.proto.
  */
 export const file_portcullis_v1_stats_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFwb3J0Y3VsbGlzL3YxL3N0YXRzX3NlcnZpY2UucHJvdG8SDXBvcnRjdWxsaXMudjEiPQoPR2V0U3RhdHNSZXF1ZXN0EioKB3Byb2plY3QYASABKAsyGS5wb3J0Y3VsbGlzLnYxLlByb2plY3RSZWYiNwoQR2V0U3RhdHNSZXNwb25zZRIjCgVzdGF0cxgBIAEoCzIULnBvcnRjdWxsaXMudjEuU3RhdHMiwQIKBVN0YXRzEi4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBnVwdGltZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIPCgd2ZXJzaW9uGAMgASgJEhcKD3RvdGFsX3Vwc3RyZWFtcxgEIAEoBRIYChBhY3RpdmVfdXBzdHJlYW1zGAUgASgFEhoKEmZvcndhcmRlZF9yZXF1ZXN0cxgGIAEoAxIVCg1hbGxvd2VkX2NhbGxzGAcgASgDEhQKDGRlbmllZF9jYWxscxgIIAEoAxIfChdhcHByb3ZhbF9yZXF1aXJlZF9jYWxscxgJIAEoAxIvCgl1cHN0cmVhbXMYCiADKAsyHC5wb3J0Y3VsbGlzLnYxLlVwc3RyZWFtU3RhdHMinAEKDVVwc3RyZWFtU3RhdHMSEwoLdXBzdHJlYW1faWQYASABKAkSDAoEc2x1ZxgCIAEoCRIaChJmb3J3YXJkZWRfcmVxdWVzdHMYAyABKAMSFQoNYWxsb3dlZF9jYWxscxgEIAEoAxIUCgxkZW5pZWRfY2FsbHMYBSABKAMSHwoXYXBwcm92YWxfcmVxdWlyZWRfY2FsbHMYBiABKAMyZgoMU3RhdHNTZXJ2aWNlElYKCEdldFN0YXRzEh4ucG9ydGN1bGxpcy52MS5HZXRTdGF0c1JlcXVlc3QaHy5wb3J0Y3VsbGlzLnYxLkdldFN0YXRzUmVzcG9uc2UiCZACAaq7GAIYAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_portcullis_v1_access, file_portcullis_v1_project]);
+  fileDesc("CiFwb3J0Y3VsbGlzL3YxL3N0YXRzX3NlcnZpY2UucHJvdG8SDXBvcnRjdWxsaXMudjEiPQoPR2V0U3RhdHNSZXF1ZXN0EioKB3Byb2plY3QYASABKAsyGS5wb3J0Y3VsbGlzLnYxLlByb2plY3RSZWYiNwoQR2V0U3RhdHNSZXNwb25zZRIjCgVzdGF0cxgBIAEoCzIULnBvcnRjdWxsaXMudjEuU3RhdHMi3AIKBVN0YXRzEi4KCnN0YXJ0X3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBnVwdGltZRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIPCgd2ZXJzaW9uGAMgASgJEhcKD3RvdGFsX3Vwc3RyZWFtcxgEIAEoBRIYChBhY3RpdmVfdXBzdHJlYW1zGAUgASgFEhkKEWhlYWx0aHlfdXBzdHJlYW1zGAYgASgFEhoKEmZvcndhcmRlZF9yZXF1ZXN0cxgHIAEoAxIVCg1hbGxvd2VkX2NhbGxzGAggASgDEhQKDGRlbmllZF9jYWxscxgJIAEoAxIfChdhcHByb3ZhbF9yZXF1aXJlZF9jYWxscxgKIAEoAxIvCgl1cHN0cmVhbXMYCyADKAsyHC5wb3J0Y3VsbGlzLnYxLlVwc3RyZWFtU3RhdHMinAEKDVVwc3RyZWFtU3RhdHMSEwoLdXBzdHJlYW1faWQYASABKAkSDAoEc2x1ZxgCIAEoCRIaChJmb3J3YXJkZWRfcmVxdWVzdHMYAyABKAMSFQoNYWxsb3dlZF9jYWxscxgEIAEoAxIUCgxkZW5pZWRfY2FsbHMYBSABKAMSHwoXYXBwcm92YWxfcmVxdWlyZWRfY2FsbHMYBiABKAMyZgoMU3RhdHNTZXJ2aWNlElYKCEdldFN0YXRzEh4ucG9ydGN1bGxpcy52MS5HZXRTdGF0c1JlcXVlc3QaHy5wb3J0Y3VsbGlzLnYxLkdldFN0YXRzUmVzcG9uc2UiCZACAaq7GAIYAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_portcullis_v1_access, file_portcullis_v1_project]);
 
 /**
  * GetStatsRequest names the project.
@@ -101,37 +101,44 @@ export type Stats = Message<"portcullis.v1.Stats"> & {
   activeUpstreams: number;
 
   /**
+   * Of the active ones, those that answered when this process last called them, or that it has not called yet.
+   *
+   * @generated from field: int32 healthy_upstreams = 6;
+   */
+  healthyUpstreams: number;
+
+  /**
    * Requests of any kind that were forwarded to an upstream; lists and notifications count too.
    *
-   * @generated from field: int64 forwarded_requests = 6;
+   * @generated from field: int64 forwarded_requests = 7;
    */
   forwardedRequests: bigint;
 
   /**
    * Calls decided ALLOW.
    *
-   * @generated from field: int64 allowed_calls = 7;
+   * @generated from field: int64 allowed_calls = 8;
    */
   allowedCalls: bigint;
 
   /**
    * Calls decided DENY.
    *
-   * @generated from field: int64 denied_calls = 8;
+   * @generated from field: int64 denied_calls = 9;
    */
   deniedCalls: bigint;
 
   /**
    * Calls decided REQUIRE_APPROVAL.
    *
-   * @generated from field: int64 approval_required_calls = 9;
+   * @generated from field: int64 approval_required_calls = 10;
    */
   approvalRequiredCalls: bigint;
 
   /**
    * The 100 upstreams with the most forwarded requests, busiest first, and only those with a count.
    *
-   * @generated from field: repeated portcullis.v1.UpstreamStats upstreams = 10;
+   * @generated from field: repeated portcullis.v1.UpstreamStats upstreams = 11;
    */
   upstreams: UpstreamStats[];
 };

@@ -178,8 +178,9 @@ export const CallToolResponseSchema: GenMessage<CallToolResponse> = /*@__PURE__*
  */
 export const ToolService: GenService<{
   /**
-   * ListTools returns the tools of an upstream that its tool filter lets through, ordered by name.
-   * PERMISSION_DENIED when the upstream is not within the grants, disabled or unknown; UNAVAILABLE when it can't be reached.
+   * ListTools returns the tools of an upstream that neither its tool filter nor a rule denies, ordered by name.
+   * PERMISSION_DENIED when the upstream is not within the grants or disabled, NOT_FOUND when there is none; UNAVAILABLE when it can't be
+   * reached.
    *
    * @generated from rpc portcullis.v1.ToolService.ListTools
    */

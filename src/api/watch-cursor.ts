@@ -1,0 +1,57 @@
+import { hash } from 'node:crypto';
+import type { LogPosition } from '../domain/decision.ts';
+import { GatewayError } from '../domain/errors.ts';
+
+/** Everything that chooses what a watch sends; a cursor is only good for the same. */
+export type WatchScope = readonly (string | undefined)[];
+
+const VERSION = 1;
+const DIGEST_BYTES = 16;
+const LENGTH = 1 + 8 + 8 + DIGEST_BYTES;
+
+/**
+ * Cursors of one watch: a version, the position and a digest of the scope, in base64url. They are not sealed: a made-up one only names
+ * another place in what its bearer may read anyway, and so a cursor outlives keys and credentials.
+ */
+export interface CursorCodec {
+  encode(position: LogPosition): string;
+  /** Throws `cursor_invalid`. */
+  decode(cursor: string): LogPosition;
+}
+
+/** Makes the codec of a watch. */
+export function createCursorCodec(scope: WatchScope): CursorCodec {
+  const digest = hash('sha256', JSON.stringify(scope.map((part) => part ?? null)), 'buffer').subarray(0, DIGEST_BYTES);
+  return {
+    encode({ tx, seq }) {
+      const bytes = Buffer.alloc(LENGTH);
+      bytes.writeUInt8(VERSION, 0);
+      bytes.writeBigUInt64BE(tx, 1);
+      bytes.writeBigUInt64BE(seq, 9);
+      digest.copy(bytes, 17);
+      return bytes.toString('base64url');
+    },
+    decode(cursor) {
+      const bytes = Buffer.from(cursor, 'base64url');
+      if (bytes.length !== LENGTH || bytes.toString('base64url') !== cursor || bytes.readUInt8(0) !== VERSION) {
+        throw invalid('malformed', 'The cursor is not one that a watch gave.');
+      }
+      if (!bytes.subarray(17).equals(digest)) {
+        throw invalid('other_filter', 'The cursor belongs to a watch with another filter or project.');
+      }
+      return { tx: bytes.readBigUInt64BE(1), seq: bytes.readBigUInt64BE(9) };
+    },
+  };
+}
+
+/** Throws `cursor_invalid` for a position beyond the end of the log: it was given by a log that has been replaced since. */
+export function checkPosition(position: LogPosition, head: LogPosition): void {
+  if (position.tx > head.tx || (position.tx === head.tx && position.seq > head.seq)) {
+    throw invalid('other_log', 'The cursor belongs to a log of decisions that has been replaced since.');
+  }
+}
+
+function invalid(cause: string, what: string): GatewayError {
+  const message = `${what} Start with an empty cursor, and fill the gap with ListDecisions.`;
+  return new GatewayError('cursor_invalid', message, { metadata: { cause } });
+}

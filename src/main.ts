@@ -1,0 +1,237 @@
+import { readFileSync } from 'node:fs';
+import { type Logger, pino } from 'pino';
+import { type ApiRoutes, createApiRoutes } from './api/routes.ts';
+import { createAccessTokens } from './authn/access-token.ts';
+import { type Authenticator, createAuthenticator, createOpenAuthenticator } from './authn/authenticate.ts';
+import { bootstrap, type FirstStart } from './authn/bootstrap.ts';
+import { type Keyring, openKeyring } from './authn/keyring.ts';
+import { createLastUseWriter } from './authn/last-use.ts';
+import { createLoginService } from './authn/login-service.ts';
+import { createPasswords } from './authn/password.ts';
+import type { Config } from './config/config.ts';
+import { loadConfig } from './config/load-config.ts';
+import { createSecretBox, type SecretBox } from './config/secret-box.ts';
+import { withChange } from './db/config-changes.ts';
+import { endSession } from './db/ended-sessions.ts';
+import { openDatabase, type Store } from './db/store.ts';
+import { DecisionLog } from './decisions/decision-log.ts';
+import { createDecisionWatch, type DecisionWatch } from './decisions/decision-watch.ts';
+import { GatewayError } from './domain/errors.ts';
+import { readBody } from './http/body.ts';
+import { createConnectFace } from './http/connect-face.ts';
+import { createHealth, type HealthReport } from './http/health.ts';
+import { openListener } from './http/listener.ts';
+import { createOriginGuard } from './http/origin-guard.ts';
+import { createHttpServer } from './http/server.ts';
+import { createChannelRelay } from './mcp/channel-relay.ts';
+import { handleMcpRequest, type McpEndpointDeps } from './mcp/endpoint.ts';
+import { createEraGate } from './mcp/era-gate.ts';
+import { createSessions } from './mcp/sessions.ts';
+import { createStreamableRelay } from './mcp/streamable-relay.ts';
+import type { CallDeps } from './pipeline/call.ts';
+import { createToolCalls } from './pipeline/tool-calls.ts';
+import { createUsage } from './pipeline/usage.ts';
+import { createHotConfig, type HotConfig } from './snapshot/hot-config.ts';
+import { createUpstreamFace, type UpstreamFace } from './upstream/face.ts';
+
+const PACKAGE: { readonly version: string } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+);
+
+try {
+  await start(loadConfig(process.env));
+} catch (error) {
+  process.stderr.write(`${error instanceof GatewayError ? error.message : String(error)}\n`);
+  process.exit(1);
+}
+
+/** Makes every part once, opens the port, and closes all of it again in the opposite order when the process is told to stop. */
+async function start(config: Config): Promise<void> {
+  const logger = pino({ level: config.logLevel });
+  const stopping = new AbortController();
+  const store = await openDatabase(config.database, { onBackgroundError: warner(logger, 'The database failed.') });
+  const box = createSecretBox(config.secretKey, config.previousSecretKeys);
+  const passwords = createPasswords();
+  const { projectId, firstStart } = await bootstrap({ store, passwords, config, now: Date.now });
+  const hotConfig = await createHotConfig(store, { onError: warner(logger, 'The configuration could not be read.') });
+  const keyring = await openKeyring({ store, secretBox: box, now: Date.now });
+  const tokens = createAccessTokens({ keyring, lifetimeMinutes: config.accessTokenMinutes, now: Date.now });
+  const logins = createLoginService({ store, passwords, tokens, now: Date.now });
+  const lastUse = createLastUseWriter(store, {
+    now: Date.now,
+    onError: warner(logger, 'The last use of keys could not be written.'),
+  });
+  const authenticator = config.authEnabled
+    ? createAuthenticator({ config: hotConfig, tokens, onKeyUse: lastUse.note, now: Date.now })
+    : createOpenAuthenticator(projectId);
+  const log = new DecisionLog(store.log, { onFailure: errorer(logger, 'Decisions could not be recorded.') });
+  const call: CallDeps = { config: hotConfig, log, usage: createUsage() };
+  const upstreams = createUpstreamFace({
+    networks: config.upstreamNetworks,
+    stdioCommands: config.stdioCommands,
+    open: (sealed) => box.open('upstream', sealed),
+    hotConfig,
+    logger,
+    hostEnv: process.env,
+  });
+  const watch = createDecisionWatch({ log: store.log, onDecision: store.onDecision });
+  const report = () => readHealth(store, hotConfig, upstreams, projectId);
+  const api = createApiRoutes(
+    {
+      log: logger,
+      store,
+      box,
+      passwords,
+      logins,
+      config: hotConfig,
+      stdioCommands: config.stdioCommands,
+      probe: upstreams.probe,
+      calls: createToolCalls({ call, client: upstreams.ownClient }),
+      version: PACKAGE.version,
+      usage: call.usage,
+      watch: watch.watch,
+      readiness: async () => (await report()).isReady,
+    },
+    { maxRequestBytes: config.maxRequestBytes, shutdownSignal: stopping.signal },
+  );
+  const server = createServer({
+    config,
+    logger,
+    authenticator,
+    keyring,
+    hotConfig,
+    report,
+    api,
+    call,
+    box,
+    store,
+    upstreams,
+    watch,
+  });
+  const listener = await openListener(
+    { host: config.host, port: config.port, requestTimeoutMs: config.requestTimeoutMs, ...readTls(config) },
+    server.handle,
+  );
+  announce(config, listener.port, firstStart, logger);
+
+  await stopSignal();
+  logger.info('Stopping: no new connections, calls in progress are finished.');
+  listener.stopAccepting();
+  stopping.abort();
+  await server.drain(config.drainTimeoutMs);
+  await log.flush();
+  await listener.close();
+  await upstreams.close();
+  await lastUse.close();
+  hotConfig.close();
+  await store.close();
+}
+
+interface ServerParts {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly authenticator: Authenticator;
+  readonly keyring: Keyring;
+  readonly hotConfig: HotConfig;
+  readonly report: () => Promise<HealthReport>;
+  readonly api: ApiRoutes;
+  readonly call: CallDeps;
+  readonly box: SecretBox;
+  readonly store: Store;
+  readonly upstreams: UpstreamFace;
+  readonly watch: DecisionWatch;
+}
+
+function createServer(parts: ServerParts) {
+  const { config, logger, authenticator, keyring, hotConfig, report, api } = parts;
+  const mcp = createMcpDeps(parts);
+  const authenticate: Parameters<typeof createConnectFace>[0]['authenticate'] = ({ headers }) =>
+    authenticator.authenticate(headers);
+  return createHttpServer({
+    guard: createOriginGuard(config),
+    health: createHealth({ version: PACKAGE.version, startTime: parts.call.usage.startTime, report }),
+    authenticate,
+    mcp: (arrival) => handleMcpRequest(mcp, arrival),
+    api: createConnectFace({ ...api, authenticate }),
+    jwks: () => JSON.stringify(keyring.jwks()),
+    isConfigFresh: () => hotConfig.ageMs() < config.maxConfigAgeMs,
+    logger,
+  });
+}
+
+function createMcpDeps({ config, hotConfig, call, box, store, upstreams, watch }: ServerParts): McpEndpointDeps {
+  const sessions = createSessions({
+    seal: (text) => box.seal('session', text),
+    open: (sealed) => box.open('session', sealed),
+    isEnded: hotConfig.isSessionEnded,
+  });
+  return {
+    call,
+    sessions,
+    endSession: ({ id, expireTime }) =>
+      withChange(store, 'ended_session', id, (trx) => endSession(trx, { sessionId: id, expireTime })),
+    eraGate: createEraGate(upstreams),
+    streamable: createStreamableRelay({ client: upstreams.client, sessions, onEnd: upstreams.noteEnd }),
+    channels: createChannelRelay({ channels: upstreams.channels, sessions, onEnd: upstreams.noteEnd }),
+    watch,
+    readBody: (request) => readBody(request, { maxBytes: config.maxRequestBytes, timeoutMs: config.requestTimeoutMs }),
+  };
+}
+
+async function readHealth(
+  store: Store,
+  hotConfig: HotConfig,
+  upstreams: UpstreamFace,
+  projectId: Parameters<HotConfig['upstreams']>[0],
+): Promise<HealthReport> {
+  const isStoreReachable = await store.ping().then(
+    () => true,
+    () => false,
+  );
+  const enabled = [...hotConfig.upstreams(projectId)].filter((upstream) => upstream.enabled);
+  const healthy = enabled.filter((upstream) => upstreams.health.isHealthy(upstream.id)).length;
+  return { isReady: isStoreReachable, isStoreReachable, upstreams: { total: enabled.length, healthy } };
+}
+
+function readTls({ tls }: Config) {
+  return tls === undefined
+    ? {}
+    : { tls: { cert: readFileSync(tls.certFile, 'utf8'), key: readFileSync(tls.keyFile, 'utf8') } };
+}
+
+/** Tells where the gateway listens, and shows what the first start made: the only time these secrets are printed. */
+function announce(config: Config, port: number, firstStart: FirstStart | undefined, logger: Logger): void {
+  const scheme = config.tls === undefined ? 'http' : 'https';
+  const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+  if (firstStart !== undefined) {
+    const { username, password, apiKey } = firstStart;
+    const lines = [
+      'First start. These are shown once; keep them now.',
+      ...(password === undefined ? [] : [`  user      ${username}`, `  password  ${password}`]),
+      ...(apiKey === undefined ? [] : [`  API key   ${apiKey}`]),
+    ];
+    process.stdout.write(`${lines.join('\n')}\n`);
+  }
+  logger.info({ port }, `Portcullis ${PACKAGE.version} listens on ${scheme}://${host}:${port}`);
+}
+
+/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = () => {
+      process.once('SIGINT', () => process.exit(130));
+      process.once('SIGTERM', () => process.exit(143));
+      resolve();
+    };
+    process.once('SIGINT', stop);
+    process.once('SIGTERM', stop);
+  });
+}
+
+function warner(logger: Logger, message: string) {
+  return (error: unknown) => logger.warn({ err: error }, message);
+}
+
+function errorer(logger: Logger, message: string) {
+  return (error: unknown) => logger.error({ err: error }, message);
+}

@@ -1,0 +1,140 @@
+import type { OutcomeStatus } from '../domain/decision.ts';
+import { GatewayError } from '../domain/errors.ts';
+import type { Principal } from '../domain/principal.ts';
+import type { Upstream } from '../domain/upstream.ts';
+import { decide } from '../policy/decide.ts';
+import { type OwnClient, UpstreamRpcError } from '../upstream/own-client.ts';
+import type { ToolDefinition } from '../upstream/tool-definition.ts';
+import { type Arrival, admit, type CallDeps, type ForwardEnd, runCall } from './call.ts';
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Who asks for tools, of what, and on which request. */
+export interface ToolRequest {
+  readonly principal: Principal;
+  /** Slug or id, as the caller wrote it. */
+  readonly upstream: string;
+  readonly requestId: string;
+  readonly signal: AbortSignal;
+}
+
+export interface ToolCallRequest extends ToolRequest {
+  readonly name: string;
+  readonly arguments: JsonObject;
+}
+
+export interface ToolCallsDeps {
+  readonly call: CallDeps;
+  readonly client: OwnClient;
+}
+
+export type ToolCalls = ReturnType<typeof createToolCalls>;
+
+/** Tool calls for code that does not speak MCP: the same path as a call on the MCP face, with the gateway as the upstream's client. */
+export function createToolCalls({ call: deps, client }: ToolCallsDeps) {
+  /** The tools that neither the tool filter nor a rule denies to everyone. */
+  async function listTools(request: ToolRequest): Promise<readonly ToolDefinition[]> {
+    const upstream = await admit(deps, arrivalOf(request, 'tools/list'));
+    deps.usage.countRequest(upstream.id);
+    const { principal, signal } = request;
+    const tools = await client.listTools(upstream, principal, { signal }).catch((error) => throwFailure(error, {}));
+    const project = deps.config.getProject(principal.projectId);
+    return tools.filter(
+      ({ name }) => decide(project, { upstream, method: 'tools/call', tool: name }).effect !== 'deny',
+    );
+  }
+
+  /** Decides, records and makes one call; refusals and failures are GatewayErrors with the call's id in their metadata. */
+  async function callTool(request: ToolCallRequest): Promise<{ callId: string; result: JsonObject }> {
+    const arrival = arrivalOf(request, 'tools/call');
+    const upstream = await admit(deps, arrival);
+    const attempt = createAttempt(client, upstream, request);
+    const decision = await runCall(
+      deps,
+      {
+        ...arrival,
+        upstream,
+        era: upstream.era ?? 'legacy',
+        tool: request.name,
+        arguments: request.arguments,
+        requestBytes: JSON.stringify(request.arguments).length,
+      },
+      attempt.forward,
+    );
+    const metadata = { call_id: decision.id, ...(decision.ruleIds.length > 0 && { rule: decision.ruleIds.join(',') }) };
+    if (decision.effect !== 'allow') {
+      const reason = decision.effect === 'deny' ? 'policy_denied' : 'approval_required';
+      throw new GatewayError(reason, decision.message, { metadata });
+    }
+    return { callId: decision.id, result: attempt.result(metadata) };
+  }
+
+  return { listTools, callTool };
+}
+
+/** One call to the upstream: how it is forwarded, and afterwards what it gave. */
+function createAttempt(client: OwnClient, upstream: Upstream, request: ToolCallRequest) {
+  let outcome: { readonly result: JsonObject } | { readonly error: unknown } | undefined;
+
+  async function forward(committed?: Promise<void>): Promise<ForwardEnd> {
+    const params = { name: request.name, arguments: request.arguments };
+    try {
+      const result = await client.request(upstream, request.principal, 'tools/call', params, {
+        signal: request.signal,
+      });
+      await committed;
+      outcome = { result };
+      return { status: statusOfResult(result), responseBytes: JSON.stringify(result).length };
+    } catch (error) {
+      outcome = { error };
+      return { status: statusOfError(error), responseBytes: 0 };
+    }
+  }
+
+  function result(metadata: Readonly<Record<string, string>>): JsonObject {
+    if (outcome !== undefined && 'result' in outcome) {
+      return outcome.result;
+    }
+    return throwFailure(outcome?.error, metadata);
+  }
+
+  return { forward, result };
+}
+
+function arrivalOf({ requestId, principal, upstream }: ToolRequest, method: string): Arrival {
+  return { requestId, face: 'api', principal, slug: upstream, method };
+}
+
+function statusOfResult(result: JsonObject): OutcomeStatus {
+  if (result['resultType'] === 'input_required') {
+    return 'input_required';
+  }
+  return result['isError'] === true ? 'tool_error' : 'ok';
+}
+
+function statusOfError(error: unknown): OutcomeStatus {
+  if (error instanceof UpstreamRpcError) {
+    return 'rpc_error';
+  }
+  const reason = error instanceof GatewayError ? error.reason : undefined;
+  return reason === 'upstream_timeout' ? 'timeout' : reason === 'canceled' ? 'canceled' : 'upstream_error';
+}
+
+function throwFailure(error: unknown, metadata: Readonly<Record<string, string>>): never {
+  if (error instanceof UpstreamRpcError) {
+    const message = `The upstream answered with the error ${error.code}: ${error.message}`;
+    throw new GatewayError('bad_gateway', message, {
+      metadata: { ...metadata, rpc_code: String(error.code) },
+      cause: error,
+    });
+  }
+  if (error instanceof GatewayError) {
+    const { retryAfterMs } = error;
+    throw new GatewayError(error.reason, error.message, {
+      metadata: { ...error.metadata, ...metadata },
+      cause: error.cause,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    });
+  }
+  throw error;
+}

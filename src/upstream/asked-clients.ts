@@ -1,0 +1,89 @@
+import { newId } from '../domain/ids.ts';
+import type { ChannelClient } from './channel.ts';
+import { InFlight } from './in-flight.ts';
+import type { Listener } from './listeners.ts';
+import { errorAnswer, type JsonObject } from './message.ts';
+
+/** Where a request of the upstream was delivered: the stream of a client's request, or its listening stream. */
+export type Via = InFlight | Listener;
+
+interface Asked {
+  readonly upstreamId: unknown;
+  readonly client: ChannelClient;
+  readonly via: Via;
+}
+
+/**
+ * The requests of the upstream that wait for a client's answer. Each goes to one client, under an id that cannot be guessed,
+ * and only that client's answer goes back.
+ */
+export class AskedClients {
+  readonly #send: (message: JsonObject) => void;
+  readonly #asked = new Map<string, Asked>();
+
+  constructor(send: (message: JsonObject) => void) {
+    this.#send = send;
+  }
+
+  ask(message: JsonObject, via: Via): void {
+    const id = newId();
+    this.#asked.set(id, { upstreamId: message['id'], client: via.client, via });
+    const outgoing = { ...message, id };
+    if (via instanceof InFlight) {
+      via.waitForClient();
+      via.deliver(outgoing);
+    } else {
+      via.send(outgoing);
+    }
+  }
+
+  /** Sends the client's answer to the upstream; false when this client was not asked under this id. */
+  respond(client: ChannelClient, message: JsonObject): boolean {
+    const id = message['id'];
+    const asked = typeof id === 'string' ? this.#asked.get(id) : undefined;
+    if (typeof id !== 'string' || asked === undefined || !isSame(asked.client, client)) {
+      return false;
+    }
+    this.#forget(id, asked);
+    this.#send({ ...message, id: asked.upstreamId });
+    return true;
+  }
+
+  /** The upstream takes a request back (`notifications/cancelled`): the client that was asked is told. */
+  cancel(message: JsonObject, params: JsonObject): void {
+    for (const [id, asked] of this.#asked) {
+      if (asked.upstreamId === params['requestId']) {
+        this.#forget(id, asked);
+        const outgoing = { ...message, params: { ...params, requestId: id } };
+        if (asked.via instanceof InFlight) {
+          asked.via.deliver(outgoing);
+        } else {
+          asked.via.send(outgoing);
+        }
+      }
+    }
+  }
+
+  /** The stream is gone: nobody will answer what was asked on it, which the upstream is told unless it has answered itself. */
+  abandon(via: Via, isAnswered = false): void {
+    for (const [id, asked] of this.#asked) {
+      if (asked.via === via) {
+        this.#asked.delete(id);
+        if (!isAnswered) {
+          this.#send(errorAnswer(asked.upstreamId, -32603, 'the client went away before it answered'));
+        }
+      }
+    }
+  }
+
+  #forget(id: string, asked: Asked): void {
+    this.#asked.delete(id);
+    if (asked.via instanceof InFlight) {
+      asked.via.stopWaitingForClient();
+    }
+  }
+}
+
+function isSame(asked: ChannelClient, client: ChannelClient): boolean {
+  return asked.sessionId === client.sessionId && asked.principalId === client.principalId;
+}

@@ -1,0 +1,43 @@
+/** Permits for at most so many processes; one that is ending keeps its permit until it is gone. */
+export class ProcessLimit {
+  #free: number;
+  #ending = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(max: number) {
+    this.#free = max;
+  }
+
+  /**
+   * Resolves with a permit; when none is free and none is about to be, `evict` is asked to end a process that can be spared
+   * (true = it will). Undefined when there is none.
+   */
+  acquire(evict: () => boolean): Promise<void> | undefined {
+    if (this.#free > 0) {
+      this.#free--;
+      return Promise.resolve();
+    }
+    if (this.#waiting.length < this.#ending || evict()) {
+      return new Promise((resolve) => this.#waiting.push(resolve));
+    }
+    return undefined;
+  }
+
+  /** A process with a permit has been told to end. */
+  ending(): void {
+    this.#ending++;
+  }
+
+  /** It is gone; `wasEnding` tells whether it had been told to. */
+  release(wasEnding: boolean): void {
+    if (wasEnding) {
+      this.#ending--;
+    }
+    const next = this.#waiting.shift();
+    if (next === undefined) {
+      this.#free++;
+    } else {
+      next();
+    }
+  }
+}

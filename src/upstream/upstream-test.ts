@@ -1,0 +1,144 @@
+import { GatewayError } from '../domain/errors.ts';
+import type { Upstream } from '../domain/upstream.ts';
+import { ChannelSlot } from './channel-slot.ts';
+import type { UpstreamLog } from './connection.ts';
+import type { OpenConnection } from './connections.ts';
+import { DISCOVER, modernHeaders } from './discover.ts';
+import type { EraBook } from './era.ts';
+import { LEGACY_VERSION, MODERN_VERSION } from './gateway-client.ts';
+import type { UpstreamHealth } from './health.ts';
+import { callOverHttp } from './http-call.ts';
+import { endOwnSession, openOwnSession, responseIn, serverNameIn } from './own-sessions.ts';
+import { ProcessLimit } from './process-limit.ts';
+import { GATEWAY_CLIENT } from './routes.ts';
+import { resultOf, UpstreamRpcError } from './rpc-error.ts';
+import type { StreamableClient } from './streamable.ts';
+
+/** How a test of an upstream went. */
+export interface UpstreamTestResult {
+  readonly ok: boolean;
+  /** HTTP status of the upstream's answer; 0 when there was none, as with a local process. */
+  readonly status: number;
+  readonly latencyMs: number;
+  /** For the operator: what works, or what to do. */
+  readonly message: string;
+}
+
+export interface UpstreamTesterDeps {
+  readonly client: StreamableClient;
+  readonly openConnection: OpenConnection;
+  readonly eras: EraBook;
+  readonly health: UpstreamHealth;
+  readonly log: UpstreamLog;
+}
+
+/** Tests an upstream by opening it as a client would, with a session or process of its own that is ended again; never throws. */
+export type TestUpstream = (upstream: Upstream) => Promise<UpstreamTestResult>;
+
+/** What the upstream said of itself. */
+interface Introduction {
+  readonly status: number;
+  readonly server: string;
+  readonly version: string;
+}
+
+/** Makes the tester; it asks for the era afresh. */
+export function createTestUpstream(deps: UpstreamTesterDeps): TestUpstream {
+  const { eras, health, log } = deps;
+  return async (upstream) => {
+    const start = performance.now();
+    const took = () => Math.round(performance.now() - start);
+    try {
+      eras.forget(upstream.id);
+      const { modern } = await eras.probe(upstream);
+      const { status, server, version } = await introduce(deps, upstream, modern === true);
+      health.report(upstream.id, true);
+      return {
+        ok: true,
+        status,
+        latencyMs: took(),
+        message: `Works: ${server}, revision ${version}.${hintFor(upstream)}`,
+      };
+    } catch (error) {
+      health.report(upstream.id, error instanceof UpstreamRpcError);
+      log.warn({ upstream: upstream.slug, err: error }, 'the test of an upstream failed');
+      return { ok: false, status: statusIn(error), latencyMs: took(), message: messageOf(upstream, error) };
+    }
+  };
+}
+
+function introduce(deps: UpstreamTesterDeps, upstream: Upstream, isModern: boolean): Promise<Introduction> {
+  if (upstream.transport.kind !== 'streamable_http') {
+    return introduceByConnection(deps, upstream, isModern);
+  }
+  return isModern ? introduceModern(deps.client, upstream) : introduceLegacy(deps.client, upstream);
+}
+
+async function introduceModern(client: StreamableClient, upstream: Upstream): Promise<Introduction> {
+  const answer = await callOverHttp(client, upstream, { headers: modernHeaders('server/discover'), message: DISCOVER });
+  const result = resultOf(upstream, responseIn(upstream, answer));
+  return { status: answer.status, server: serverNameIn(result), version: MODERN_VERSION };
+}
+
+async function introduceLegacy(client: StreamableClient, upstream: Upstream): Promise<Introduction> {
+  const session = await openOwnSession(client, upstream);
+  endOwnSession(client, session);
+  const version = String(session.initializeResult['protocolVersion']);
+  return { status: 200, server: serverNameIn(session.initializeResult), version };
+}
+
+async function introduceByConnection(
+  deps: UpstreamTesterDeps,
+  upstream: Upstream,
+  isModern: boolean,
+): Promise<Introduction> {
+  const { openConnection, log } = deps;
+  const slot = new ChannelSlot({
+    openConnection,
+    log,
+    now: Date.now,
+    upstream,
+    era: isModern ? 'modern' : 'legacy',
+    client: GATEWAY_CLIENT,
+    limit: new ProcessLimit(1),
+    evict: () => false,
+  });
+  try {
+    const channel = await slot.open();
+    const options = { client: GATEWAY_CLIENT, signal: new AbortController().signal, onMessage: () => undefined };
+    const result = channel.initializeResult ?? resultOf(upstream, await channel.request(DISCOVER, options));
+    const version = isModern ? MODERN_VERSION : String(result['protocolVersion'] ?? LEGACY_VERSION);
+    return { status: upstream.transport.kind === 'sse' ? 200 : 0, server: serverNameIn(result), version };
+  } finally {
+    void slot.end();
+  }
+}
+
+function hintFor(upstream: Upstream): string {
+  switch (upstream.transport.kind) {
+    case 'streamable_http':
+      return '';
+    case 'sse':
+    case 'stdio': {
+      const what = upstream.transport.kind === 'sse' ? 'event stream' : 'process';
+      return (
+        ` Its sessions live in the ${what} that one replica holds: with several replicas, use a load balancer with sticky sessions,` +
+        ' or an upstream with streamable HTTP.'
+      );
+    }
+  }
+}
+
+function statusIn(error: unknown): number {
+  return error instanceof GatewayError ? Number(error.metadata['http_status'] ?? 0) : 0;
+}
+
+function messageOf(upstream: Upstream, error: unknown): string {
+  if (error instanceof GatewayError) {
+    return error.message;
+  }
+  if (error instanceof UpstreamRpcError) {
+    return `The upstream "${upstream.slug}" answered with the error ${error.code}: ${error.message}`;
+  }
+  return `The upstream "${upstream.slug}" could not be tested; the log of the gateway says why.`;
+}

@@ -53,6 +53,7 @@ async function start(config: Config): Promise<void> {
   const box = createSecretBox(config.secretKey, config.previousSecretKeys);
   const passwords = createPasswords();
   const { projectId, firstStart } = await bootstrap({ store, passwords, config, now: Date.now });
+  showOnce(firstStart);
   const hotConfig = await createHotConfig(store, { onError: warner(logger, 'The configuration could not be read.') });
   const keyring = await openKeyring({ store, secretBox: box, now: Date.now });
   const tokens = createAccessTokens({ keyring, lifetimeMinutes: config.accessTokenMinutes, now: Date.now });
@@ -90,6 +91,7 @@ async function start(config: Config): Promise<void> {
       version: PACKAGE.version,
       usage: call.usage,
       watch: watch.watch,
+      health: upstreams.health,
       readiness: async () => (await report()).isReady,
     },
     { maxRequestBytes: config.maxRequestBytes, shutdownSignal: stopping.signal },
@@ -112,7 +114,7 @@ async function start(config: Config): Promise<void> {
     { host: config.host, port: config.port, requestTimeoutMs: config.requestTimeoutMs, ...readTls(config) },
     server.handle,
   );
-  announce(config, listener.port, firstStart, logger);
+  announce(config, listener.port, logger);
 
   await stopSignal();
   logger.info('Stopping: no new connections, calls in progress are finished.');
@@ -199,10 +201,8 @@ function readTls({ tls }: Config) {
     : { tls: { cert: readFileSync(tls.certFile, 'utf8'), key: readFileSync(tls.keyFile, 'utf8') } };
 }
 
-/** Tells where the gateway listens, and shows what the first start made: the only time these secrets are printed. */
-function announce(config: Config, port: number, firstStart: FirstStart | undefined, logger: Logger): void {
-  const scheme = config.tls === undefined ? 'http' : 'https';
-  const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+/** Shows what the first start made, the only time these secrets are printed; before anything else can fail, so that they are not lost. */
+function showOnce(firstStart: FirstStart | undefined): void {
   if (firstStart !== undefined) {
     const { username, password, apiKey } = firstStart;
     const lines = [
@@ -212,6 +212,11 @@ function announce(config: Config, port: number, firstStart: FirstStart | undefin
     ];
     process.stdout.write(`${lines.join('\n')}\n`);
   }
+}
+
+function announce(config: Config, port: number, logger: Logger): void {
+  const scheme = config.tls === undefined ? 'http' : 'https';
+  const host = config.host.includes(':') ? `[${config.host}]` : config.host;
   logger.info({ port }, `Portcullis ${PACKAGE.version} listens on ${scheme}://${host}:${port}`);
 }
 

@@ -1,6 +1,5 @@
 import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt';
 import { Code } from '@connectrpc/connect';
-import type { CredentialSource } from './credentials.ts';
 import { isPortcullisError } from './errors.ts';
 
 /** What Login and RefreshToken give. */
@@ -31,7 +30,7 @@ export function createTokenSource(
   first: TokenPair,
   refresh: (refreshToken: string) => Promise<TokenPair>,
   now: () => number = Date.now,
-): CredentialSource {
+): (refused?: string) => Promise<string> {
   let held = hold(first, now());
   let refreshing: Promise<string> | undefined;
   let refusal: unknown;

@@ -8,7 +8,7 @@ import { ALGORITHM, type Keyring } from './keyring.ts';
 const ISSUER = 'portcullis';
 
 /** A new access token; `expireTime` in Unix milliseconds. */
-export interface IssuedToken {
+interface IssuedToken {
   readonly token: string;
   readonly expireTime: number;
 }
@@ -22,7 +22,7 @@ export interface VerifiedToken {
 }
 
 /** The user a token is issued to. */
-export interface TokenSubject {
+interface TokenSubject {
   readonly id: PrincipalId;
   readonly projectId: ProjectId;
   /** Unix milliseconds; tokens issued then or before are refused. */

@@ -67,10 +67,10 @@ function createKeyCheck({ config, onKeyUse, now }: AuthenticatorDeps): (text: st
   const hashes = createBoundedCache<string, string>(MAX_KEYS);
   return (text) => {
     const seen = hashes.get(text);
-    const secretHash = seen ?? hashOfNew(text);
+    const secretHash = seen ?? hashApiKey(text);
     const entry = config.findKey(secretHash);
     if (entry === undefined) {
-      throw invalidCredential('The API key is not known.');
+      throw unknownKey(text);
     }
     if (seen === undefined) {
       hashes.set(text, secretHash);
@@ -83,11 +83,10 @@ function createKeyCheck({ config, onKeyUse, now }: AuthenticatorDeps): (text: st
   };
 }
 
-function hashOfNew(text: string): string {
-  if (!isWellFormedApiKey(text)) {
-    throw invalidCredential('The API key is not complete: its checksum does not fit.');
-  }
-  return hashApiKey(text);
+function unknownKey(text: string): GatewayError {
+  return invalidCredential(
+    isWellFormedApiKey(text) ? 'The API key is not known.' : 'The API key is not complete: its checksum does not fit.',
+  );
 }
 
 function requireValid(entry: KeyEntry, time: number): void {

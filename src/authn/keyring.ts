@@ -9,7 +9,7 @@ import { GatewayError } from '../domain/errors.ts';
 export const ALGORITHM = 'ES256';
 
 /** A JWK Set (RFC 7517 section 5) of public keys. */
-export interface JwkSet {
+interface JwkSet {
   readonly keys: readonly JWK[];
 }
 

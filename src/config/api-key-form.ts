@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { encodeBase62 } from './base62.ts';
+import { encodeBase62, encodeUint32 } from './base62.ts';
 
 /** `pc_`, 43 base62 digits that hold 256 random bits, and 6 base62 digits of CRC-32 over those 43, so scanners can recognise a leaked key. */
 const FORM = /^pc_[0-9A-Za-z]{49}$/;
@@ -23,7 +23,5 @@ export function bodyOfApiKey(text: string): string {
 }
 
 function checksumOf(body: string): string {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(crc32(body));
-  return encodeBase62(bytes, 6);
+  return encodeUint32(crc32(body));
 }

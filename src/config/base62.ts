@@ -10,3 +10,14 @@ export function encodeBase62(bytes: Uint8Array, length: number): string {
   }
   return text;
 }
+
+/** An unsigned 32-bit number in base 62, padded with zeros to 6 digits. */
+export function encodeUint32(value: number): string {
+  let rest = value;
+  let text = '';
+  for (let digit = 0; digit < 6; digit++) {
+    text = DIGITS.charAt(rest % 62) + text;
+    rest = Math.floor(rest / 62);
+  }
+  return text;
+}

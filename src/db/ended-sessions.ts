@@ -10,8 +10,9 @@ export interface EndedSession {
   readonly expireTime: number;
 }
 
-/** Ends a session; ending it again does nothing. */
-export async function endSession(db: Db, session: EndedSession): Promise<void> {
+/** Ends a session and drops those that have expired since; ending one again does nothing. */
+export async function endSession(db: Db, session: EndedSession, now: number = Date.now()): Promise<void> {
+  await db.deleteFrom('ended_sessions').where('expire_time', '<=', now).execute();
   await db
     .insertInto('ended_sessions')
     .values({ session_id: session.sessionId, expire_time: session.expireTime })
@@ -34,9 +35,4 @@ export async function listEndedSessions(
   let query = db.selectFrom('ended_sessions').selectAll().orderBy('session_id').limit(page.limit);
   if (page.afterId !== undefined) query = query.where('session_id', '>', page.afterId);
   return (await query.execute()).map((row) => ({ sessionId: row.session_id, expireTime: row.expire_time }));
-}
-
-/** Removes sessions whose tokens have expired. */
-export async function deleteExpiredEndedSessions(db: Db, now: number): Promise<void> {
-  await db.deleteFrom('ended_sessions').where('expire_time', '<=', now).execute();
 }

@@ -1,6 +1,6 @@
 import { type Kysely, type Selectable, type SelectQueryBuilder, sql } from 'kysely';
 import type { LogPosition } from '../domain/decision.ts';
-import type { Database, DecisionOutcomeTable, DecisionTable } from './database.ts';
+import type { Database, DecisionOutcomeTable } from './database.ts';
 import type { LogFilter, LoggedRow, LogStore } from './log-store.ts';
 
 type Reader = Pick<LogStore, 'readAfter' | 'oldest' | 'list' | 'get'>;
@@ -49,7 +49,7 @@ export function createLogReader(db: Kysely<Database>, kind: 'sqlite' | 'postgres
 }
 
 /** PostgreSQL: transactions below this id have ended, and none of them can commit any more. */
-export const SETTLED_BELOW = sql`pg_snapshot_xmin(pg_current_snapshot())::text::bigint`;
+const SETTLED_BELOW = sql`pg_snapshot_xmin(pg_current_snapshot())::text::bigint`;
 
 /** As text, because neither driver hands out 64-bit integers as they are. */
 const POSITION_COLUMNS = [

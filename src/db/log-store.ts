@@ -54,11 +54,15 @@ export interface LogFilter {
 /** The decision log: append-only, read in commit order. */
 export interface LogStore {
   /**
-   * Commits a batch as one transaction: when it resolves, all of it survives a crash. A repeated outcome is ignored, a repeated
+   * Commits a batch in one transaction, perhaps together with others that are appended meanwhile: when it resolves, all of it survives a crash. Characters of `tool` that PostgreSQL can not
+   * store (NUL, lone surrogates) become U+FFFD on either database, so that one caller can not spoil the batch of others. A repeated outcome is ignored, a repeated
    * decision is an error. Throws what the driver threw; then nothing of the batch is stored, unless the connection broke in the commit.
    */
   append(batch: LogBatch): Promise<void>;
-  /** Decisions after a position, in the log's order; no decision can appear later before one that was returned. */
+  /**
+   * Decisions after a position, in the log's order; no decision can appear later before one that was returned. On PostgreSQL a
+   * decision is readable here once every transaction that began to write before it has ended, in any database of that server.
+   */
   readAfter(
     position: LogPosition,
     options: { readonly projectId?: string | undefined; readonly limit: number },
@@ -73,5 +77,15 @@ export interface LogStore {
   get(projectId: string, id: string): Promise<LoggedRow | undefined>;
 }
 
-/** The position before the first decision. */
-export const LOG_START: LogPosition = { tx: 0n, seq: 0n };
+/** The rows with names of tools that both databases can store; the same array when there is nothing to change, as nearly always. */
+export function storable(rows: readonly DecisionRow[]): readonly DecisionRow[] {
+  return rows.every(isStorable) ? rows : rows.map((row) => ({ ...row, tool: replaceUnstorable(row.tool) }));
+}
+
+function isStorable({ tool }: DecisionRow): boolean {
+  return tool === null || (tool.isWellFormed() && !tool.includes('\0'));
+}
+
+function replaceUnstorable(tool: string | null): string | null {
+  return tool === null ? null : tool.toWellFormed().replaceAll('\0', '\uFFFD');
+}

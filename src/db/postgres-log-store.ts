@@ -2,8 +2,9 @@ import type { Kysely } from 'kysely';
 import type pg from 'pg';
 import type { Bell } from './bell.ts';
 import type { Database } from './database.ts';
+import { groupAppends } from './grouped-append.ts';
 import { createLogReader } from './log-reader.ts';
-import type { LogStore } from './log-store.ts';
+import { type LogBatch, type LogStore, storable } from './log-store.ts';
 
 /** Both tables from one JSON parameter each, in one round trip that is its own transaction. */
 const APPEND = {
@@ -28,14 +29,20 @@ export function createPostgresLogStore(
   bell: Bell,
   announce: () => void,
 ): LogStore {
-  return {
-    ...createLogReader(db, 'postgres'),
-    async append({ decisions, outcomes }) {
-      await pool.query({ ...APPEND, values: [JSON.stringify(decisions), JSON.stringify(outcomes)] });
-      if (decisions.length === 0) return;
+  async function write({ decisions, outcomes }: LogBatch): Promise<void> {
+    await pool.query({ ...APPEND, values: [JSON.stringify(storable(decisions)), JSON.stringify(outcomes)] });
+    if (decisions.length > 0) {
       void bell.ring();
       announce();
-    },
+    }
+  }
+
+  return {
+    ...createLogReader(db, 'postgres'),
+    append: groupAppends((batch) => {
+      const committed = write(batch);
+      return { committed, ready: committed.catch(() => {}) };
+    }),
     async head() {
       const { rows } = await pool.query<{ tx: string }>('select pg_snapshot_xmin(pg_current_snapshot())::text as tx');
       return { tx: BigInt(rows[0]?.tx ?? 0), seq: 0n };

@@ -12,16 +12,10 @@ export const SILENCE_TIMEOUT_MS = 20_000;
 
 const CONNECT_TIMEOUT_MS = 5_000;
 
-/** Object id of PostgreSQL's type `bigint`. */
-const INT8 = 20;
-
 /** Times and counters come as numbers; what a number can not hold stays a bigint. Other users of `pg` keep their parsers. */
 const types: pg.CustomTypesConfig = {
-  // The overloads of pg's type know one parser type a format; this one serves text, which is all that is asked for.
-  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
-    oid === INT8 && format !== 'binary'
-      ? parseInt8
-      : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+  getTypeParser: (type, format) =>
+    type === pg.types.builtins.INT8 && format !== 'binary' ? parseInt8 : pg.types.getTypeParser(type, format),
 };
 
 function parseInt8(text: string): number | bigint {

@@ -4,6 +4,7 @@ import { GatewayError } from '../domain/errors.ts';
 import { newId } from '../domain/ids.ts';
 import { type Bell, createBell } from './bell.ts';
 import type { Database } from './database.ts';
+import type { LogStore } from './log-store.ts';
 import { migrate } from './migrate.ts';
 import { CONFIG_CHANNEL, DECISION_CHANNEL } from './postgres-channels.ts';
 import { createPostgresListener } from './postgres-listener.ts';
@@ -16,7 +17,7 @@ const DEFAULT_POOL_SIZE = 10;
 /** Appends are grouped by their caller; more than a few at once only wait for each other on the disk. */
 const LOG_POOL_SIZE = 4;
 
-/** How often listeners of decisions look again without being rung, in milliseconds. */
+/** How often the end of older transactions is looked for, in milliseconds. */
 const LOOK_AGAIN_MS = 500;
 
 /** Opens a database on a PostgreSQL server (13 or newer), which any number of replicas may share. */
@@ -39,11 +40,12 @@ export async function openPostgresStore(url: string, options: OpenDatabaseOption
   const logPool = createPool(url, { max: LOG_POOL_SIZE, timeouts: true, onError });
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
   const announce = createAnnouncer(() => void announceDecisions(logPool, replica).catch(onError));
-  const lookAgain = setInterval(() => void decisionBell.ring(), LOOK_AGAIN_MS).unref();
+  const log = createPostgresLogStore(db, logPool, decisionBell, announce);
+  const lookAgain = setInterval(createLookout(log, decisionBell, onError), LOOK_AGAIN_MS).unref();
   return {
     kind: 'postgres',
     db,
-    log: createPostgresLogStore(db, logPool, decisionBell, announce),
+    log,
     onConfigChange: configBell.subscribe,
     onDecision: decisionBell.subscribe,
     ringConfig: configBell.ring,
@@ -54,6 +56,30 @@ export async function openPostgresStore(url: string, options: OpenDatabaseOption
       clearInterval(lookAgain);
       await Promise.all([listener.close(), logPool.end(), pool.end()]);
     },
+  };
+}
+
+/**
+ * Rings when a decision may have become readable without a notification: it was committed while an older transaction ran that
+ * has ended since, or the notification was lost with its connection.
+ */
+function createLookout(log: LogStore, bell: Bell, onError: (error: unknown) => void): () => void {
+  let settled = -1n;
+  let looking = false;
+  const look = async () => {
+    const { tx } = await log.head();
+    if (tx === settled) return;
+    settled = tx;
+    await bell.ring();
+  };
+  return () => {
+    if (looking || bell.listenerCount === 0) return;
+    looking = true;
+    void look()
+      .catch(onError)
+      .finally(() => {
+        looking = false;
+      });
   };
 }
 

@@ -1,14 +1,11 @@
 import { Worker } from 'node:worker_threads';
+import { groupAppends, type Write } from './grouped-append.ts';
 import type { LogBatch } from './log-store.ts';
-
-/** What the thread is asked: to commit a batch, or to end. */
-export type LogThreadRequest = LogBatch | 'close';
-/** What it answers to a batch: nothing, or why it is not stored. */
-export type LogThreadReply = Error | undefined;
+import { encodeBatch, type LogThreadReply } from './sqlite-log-message.ts';
 
 interface Waiting {
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
+  readonly committed: PromiseWithResolvers<void>;
+  readonly ready: PromiseWithResolvers<void>;
 }
 
 /**
@@ -18,21 +15,19 @@ interface Waiting {
 export class SqliteLogThread {
   readonly #path: string;
   #worker: Worker | undefined;
-  readonly #waiting: Waiting[] = [];
+  /** The one batch the thread works on. */
+  #waiting: Waiting | undefined;
+
+  /** Resolves when the batch is on disk; rejects with what SQLite threw, and then nothing of it is stored. */
+  readonly append: (batch: LogBatch) => Promise<void>;
 
   constructor(path: string) {
     this.#path = path;
     this.#worker = this.#start();
+    this.append = groupAppends((batch) => this.#send(batch));
   }
 
-  /** Resolves when the batch is on disk; rejects with what SQLite threw, and then nothing of it is stored. */
-  append(batch: LogBatch): Promise<void> {
-    this.#worker ??= this.#start();
-    this.#worker.postMessage(batch);
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
-  }
-
-  /** Closes the connection after the batches before it; resolves when the thread has ended. */
+  /** Closes the connection after the batch before it; resolves when the thread has ended. */
   async close(): Promise<void> {
     const worker = this.#worker;
     if (worker !== undefined) {
@@ -42,26 +37,42 @@ export class SqliteLogThread {
     }
   }
 
+  #send(batch: LogBatch): Write {
+    const waiting = { committed: Promise.withResolvers<void>(), ready: Promise.withResolvers<void>() };
+    this.#waiting = waiting;
+    this.#worker ??= this.#start();
+    this.#worker.postMessage(encodeBatch(batch));
+    return { committed: waiting.committed.promise, ready: waiting.ready.promise };
+  }
+
   #start(): Worker {
     const worker = new Worker(new URL('./sqlite-log-worker.ts', import.meta.url), { workerData: { path: this.#path } });
-    worker.on('message', (reply: LogThreadReply) => {
-      const waiting = this.#waiting.shift();
-      if (reply === undefined) {
-        waiting?.resolve();
-      } else {
-        waiting?.reject(reply);
-      }
-    });
-    // A thread that dies takes its batches along; the next batch starts a new one.
-    worker.on('error', (error) => this.#fail(error instanceof Error ? error : new Error(String(error))));
-    worker.on('exit', () => this.#fail(new Error('the thread that writes the decision log ended')));
+    worker.on('message', (reply: LogThreadReply) => this.#take(reply));
+    // A thread that dies takes its batch along; the next batch starts a new one.
+    worker.on('error', (error) => this.#fail(worker, error instanceof Error ? error : new Error(String(error))));
+    worker.on('exit', () => this.#fail(worker, new Error('the thread that writes the decision log ended')));
     return worker;
   }
 
-  #fail(error: Error): void {
-    this.#worker = undefined;
-    for (const waiting of this.#waiting.splice(0)) {
-      waiting.reject(error);
+  #take(reply: LogThreadReply): void {
+    if (reply.kind === 'committed') {
+      if (reply.error === undefined) {
+        this.#waiting?.committed.resolve();
+      } else {
+        this.#waiting?.committed.reject(reply.error);
+      }
+    }
+    if (reply.kind === 'ready' || reply.isReady) {
+      this.#waiting?.ready.resolve();
+    }
+  }
+
+  #fail(worker: Worker, error: Error): void {
+    // Its `exit` comes after its `error`: by then another thread may have begun, and what waits is that one's.
+    if (this.#worker === worker) {
+      this.#worker = undefined;
+      this.#waiting?.committed.reject(error);
+      this.#waiting?.ready.resolve();
     }
   }
 }

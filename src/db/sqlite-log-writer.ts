@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { LogBatch } from './log-store.ts';
+import { type LogBatch, storable } from './log-store.ts';
 
 /** Writes batches of the decision log on a connection of its own; synchronous, so it can live in this thread or in a worker. */
 export interface SqliteLogWriter {
@@ -18,7 +18,7 @@ export function createSqliteLogWriter(database: DatabaseSync): SqliteLogWriter {
     'insert into decision_outcomes (decision_id, end_time, status, latency_micros, response_bytes) values (?, ?, ?, ?, ?) on conflict do nothing',
   );
   const insert = (batch: LogBatch) => {
-    for (const row of batch.decisions) {
+    for (const row of storable(batch.decisions)) {
       const { id, project_id, create_time, effect, principal_id, upstream_id, tool, body } = row;
       decision.run(id, project_id, create_time, effect, principal_id, upstream_id, tool, body);
     }

@@ -27,8 +27,8 @@ export interface Store {
   /** Hears of changes of hot configuration on any replica; may ring without need, and a ring can be missed: poll as well. */
   onConfigChange(listener: BellListener): Unsubscribe;
   /**
-   * Hears of committed decisions on any replica; may ring without need. On PostgreSQL it also rings every 500 ms, because a
-   * decision becomes readable only after older transactions end, for which nothing rings.
+   * Hears of committed decisions on any replica, half a second after they are readable at the latest (while the database
+   * answers); may ring without need.
    */
   onDecision(listener: BellListener): Unsubscribe;
   /** Tells this process's listeners that configuration changed; resolves when they have read it. */

@@ -12,9 +12,6 @@ export interface DecisionLogOptions {
   readonly onFailure?: (error: unknown) => void;
 }
 
-/** Turns of the event loop that a group may grow before it is committed in any case. */
-const MAX_GATHERING_TURNS = 8;
-
 interface Batch {
   readonly rows: DecisionRow[];
   readonly committed: Promise<void>;
@@ -23,8 +20,8 @@ interface Batch {
 }
 
 /**
- * The write-ahead log of decisions. Groups writes: what arrives while one commit runs is committed by the next, so the cost is one
- * transaction a group and not one a call.
+ * The write-ahead log of decisions. What arrives in one turn of the event loop goes to the store together, which merges what arrives
+ * while it commits, so that the cost is one transaction a group and not one a call.
  */
 export class DecisionLog {
   readonly #store: LogStore;
@@ -33,7 +30,9 @@ export class DecisionLog {
   readonly #onFailure: (error: unknown) => void;
   #next: Batch | undefined;
   #outcomes: OutcomeRow[] = [];
-  #writing: Promise<void> | undefined;
+  /** Decisions handed to the store and not committed yet. */
+  #pending = 0;
+  readonly #writes = new Set<Promise<void>>();
   #scheduled = false;
   #outcomeTimer: NodeJS.Timeout | undefined;
   #droppedOutcomes = 0;
@@ -47,12 +46,13 @@ export class DecisionLog {
 
   /** Resolves when the decision is durable; rejects with `unavailable` when it is not, and then nothing may be forwarded. */
   append(decision: Decision): Promise<void> {
-    const batch = (this.#next ??= createBatch());
-    if (batch.rows.length >= this.#maxPending) {
+    if (this.#pending >= this.#maxPending) {
       return Promise.reject(
-        new GatewayError('unavailable', 'too many decisions wait to be recorded; try again shortly'),
+        new GatewayError('unavailable', 'Too many decisions wait to be recorded. Try again shortly.'),
       );
     }
+    const batch = (this.#next ??= createBatch());
+    this.#pending++;
     batch.rows.push(toRow(decision));
     this.#schedule();
     return batch.committed;
@@ -75,59 +75,43 @@ export class DecisionLog {
 
   /** Writes all that waits; resolves when nothing is left. */
   async flush(): Promise<void> {
-    while (this.#writing !== undefined || this.#next !== undefined || this.#outcomes.length > 0) {
-      this.#writing ??= this.#write();
-      await this.#writing;
+    while (this.#next !== undefined || this.#outcomes.length > 0 || this.#writes.size > 0) {
+      this.#write();
+      await Promise.all(this.#writes);
     }
   }
 
+  // setImmediate runs after all sockets of this turn were read, so calls that arrived together go to the store together.
   #schedule(): void {
-    if (!this.#scheduled && this.#writing === undefined) {
+    if (!this.#scheduled) {
       this.#scheduled = true;
-      this.#gather(0, 0);
+      setImmediate(() => {
+        this.#scheduled = false;
+        this.#write();
+      });
     }
   }
 
-  /**
-   * Commits as soon as a turn of the event loop brought no further decision: at once when calls are rare, and in large groups when they
-   * are many, because a commit costs the same for one row as for sixty.
-   */
-  #gather(turns: number, seen: number): void {
-    setImmediate(() => {
-      const waiting = this.#next?.rows.length ?? 0;
-      if (waiting > seen && turns < MAX_GATHERING_TURNS) {
-        this.#gather(turns + 1, waiting);
-      } else {
-        this.#scheduled = false;
-        this.#writing ??= this.#write();
-      }
-    });
-  }
-
-  async #write(): Promise<void> {
+  #write(): void {
     const batch = this.#next;
     const outcomes = this.#takeOutcomes();
+    if (batch === undefined && outcomes.length === 0) {
+      return;
+    }
     this.#next = undefined;
-    try {
-      await this.#store.append({ decisions: batch?.rows ?? [], outcomes });
-      batch?.resolve();
-    } catch (error) {
-      this.#droppedOutcomes += outcomes.length;
-      this.#onFailure(error);
-      batch?.reject(
-        new GatewayError(
-          'unavailable',
-          'the decision could not be recorded, so the call was not made; try again later',
-          {
-            cause: error,
-          },
-        ),
-      );
-    }
-    this.#writing = undefined;
-    if (this.#next !== undefined) {
-      this.#schedule();
-    }
+    const write = this.#store.append({ decisions: batch?.rows ?? [], outcomes }).then(
+      () => batch?.resolve(),
+      (error: unknown) => {
+        this.#droppedOutcomes += outcomes.length;
+        this.#onFailure(error);
+        batch?.reject(notRecorded(error));
+      },
+    );
+    const settled = write.finally(() => {
+      this.#pending -= batch?.rows.length ?? 0;
+      this.#writes.delete(settled);
+    });
+    this.#writes.add(settled);
   }
 
   #takeOutcomes(): OutcomeRow[] {
@@ -137,6 +121,11 @@ export class DecisionLog {
     this.#outcomes = [];
     return outcomes;
   }
+}
+
+function notRecorded(cause: unknown): GatewayError {
+  const message = 'The decision could not be recorded, so the call was not made. Try again later.';
+  return new GatewayError('unavailable', message, { cause });
 }
 
 function createBatch(): Batch {

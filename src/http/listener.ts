@@ -114,6 +114,8 @@ function http1Options(options: ListenerOptions) {
     keepAliveTimeout: 65_000,
     connectionsCheckingInterval: 2_000,
     maxHeaderSize: 32 * 1024,
+    // Two of a header that must be one are then seen as what they are, instead of the first one winning silently.
+    joinDuplicateHeaders: true,
   };
 }
 

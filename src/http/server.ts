@@ -34,8 +34,6 @@ export interface HttpServerDeps {
   readonly maxConcurrent?: number;
 }
 
-export type HttpServer = ReturnType<typeof createHttpServer>;
-
 const MCP_PREFIX = '/v1/mcp/';
 const REQUEST_ID = /^[A-Za-z0-9_.:/-]{1,64}$/;
 

@@ -6,7 +6,7 @@ import { admit, type CallDeps, runCall } from '../pipeline/call.ts';
 import { sendEmpty, sendRpcError } from './answer.ts';
 import type { ChannelRelay } from './channel-relay.ts';
 import { streamDecisions } from './decision-stream.ts';
-import { MODERN_VERSION, readEnvelope } from './envelope.ts';
+import { LEGACY_VERSIONS, MODERN_VERSION, readEnvelope } from './envelope.ts';
 import type { EraGate } from './era-gate.ts';
 import { failureOf, refusalCodes } from './errors.ts';
 import type { HttpRequest, HttpResponse, McpPost, McpRequest } from './exchange.ts';
@@ -112,7 +112,7 @@ async function pass(deps: McpEndpointDeps, post: McpPost): Promise<void> {
 
 async function handleGet(deps: McpEndpointDeps, arrival: McpArrival): Promise<void> {
   const { request } = arrival;
-  refuseModern(request);
+  requireLegacy(request);
   if (!(request.headers.accept ?? '*/*').match(/text\/event-stream|\*\/\*/)) {
     throw new GatewayError('validation_failed', `A GET opens an event stream: send 'Accept: text/event-stream'.`);
   }
@@ -127,7 +127,7 @@ async function handleGet(deps: McpEndpointDeps, arrival: McpArrival): Promise<vo
 }
 
 async function handleDelete(deps: McpEndpointDeps, arrival: McpArrival): Promise<void> {
-  refuseModern(arrival.request);
+  requireLegacy(arrival.request);
   const upstream = await admit(deps.call, arrivalOf(arrival));
   const session = await findSession(deps, arrival, upstream, '');
   if (session === undefined) {
@@ -179,9 +179,12 @@ function arrivalOf(arrival: McpArrival & { message?: ClientMessage }) {
   return { requestId, face: 'mcp' as const, principal, slug, method: message?.method ?? request.method ?? '' };
 }
 
+/** Any other charset could make the upstream read another message in the same bytes (JSON is UTF-8: RFC 8259 section 8.1). */
+const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;
+
 function requireJson(contentType: string | undefined): void {
-  if (contentType === undefined || !/^application\/json\s*(;|$)/i.test(contentType)) {
-    throw new GatewayError('validation_failed', `The header 'Content-Type' must be 'application/json'.`);
+  if (contentType === undefined || !JSON_TYPE.test(contentType)) {
+    throw new GatewayError('validation_failed', `The header 'Content-Type' must be 'application/json', in UTF-8.`);
   }
 }
 
@@ -199,11 +202,18 @@ function readMessage(arrival: McpArrival, body: Buffer): ClientMessage | undefin
 }
 
 /** GET and DELETE belong to sessions, which the modern era does not have (specification 2026-07-28, Backward Compatibility). */
-function refuseModern(request: HttpRequest): void {
-  if (request.headers['mcp-protocol-version'] === MODERN_VERSION) {
+function requireLegacy(request: HttpRequest): void {
+  const version = request.headers['mcp-protocol-version'];
+  if (version === MODERN_VERSION) {
     throw new GatewayError(
       'method_not_allowed',
       `Revision ${MODERN_VERSION} has only POST: listen with 'subscriptions/listen'.`,
+    );
+  }
+  if (version !== undefined && !LEGACY_VERSIONS.includes(String(version))) {
+    throw new GatewayError(
+      'validation_failed',
+      `The header 'MCP-Protocol-Version' names no revision that is known here.`,
     );
   }
 }

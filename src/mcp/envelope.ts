@@ -65,10 +65,14 @@ function checkModern(
     return unsupported(String(bodyVersion));
   }
   const capabilities = meta?.[CAPABILITIES_KEY];
-  if (message.kind === 'request' && (capabilities === null || typeof capabilities !== 'object')) {
+  if (message.kind === 'request' && !isObject(capabilities)) {
     return { code: -32602, message: `'params._meta' must hold '${CAPABILITIES_KEY}', an object` };
   }
   return checkMethodHeader(headers, message) ?? checkNameHeader(headers, message);
+}
+
+function isObject(value: unknown): boolean {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
 }
 
 function checkMethodHeader(headers: IncomingHttpHeaders, message: ClientMessage): EnvelopeProblem | undefined {

@@ -4,19 +4,18 @@ import type { IncomingHttpHeaders } from 'node:http';
 const forwarded: ReadonlySet<string> = new Set([
   'accept',
   'accept-language',
-  'content-type',
   'last-event-id',
   'traceparent',
   'tracestate',
   'baggage',
 ]);
 
-/** The client's headers an upstream may see, with the session id the upstream itself gave. */
+/** The client's headers an upstream may see, with the session id the upstream itself gave. The content type is the gateway's own word. */
 export function forwardedHeaders(
   headers: IncomingHttpHeaders,
   upstreamSessionId: string | undefined,
 ): Record<string, string> {
-  const result: Record<string, string> = {};
+  const result: Record<string, string> = { 'content-type': 'application/json' };
   for (const name in headers) {
     const value = headers[name];
     if (typeof value === 'string' && (forwarded.has(name) || (name.startsWith('mcp-') && name !== 'mcp-session-id'))) {

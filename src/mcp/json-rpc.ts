@@ -62,18 +62,25 @@ export function parseMessage(body: Buffer): ClientMessage {
     throw new InvalidMessageError(-32600, `'jsonrpc' must be "2.0"`, id ?? null);
   }
   refuseLookalikes(message, envelopeKeys, id);
-  const params = readParams(message, id);
-  if (typeof message['method'] === 'string') {
-    return {
-      kind: id === undefined ? 'notification' : 'request',
-      id,
-      method: message['method'],
-      params,
-      value: message,
-      text,
-    };
+  const method = message['method'];
+  if (method === undefined) {
+    return readResponse(message, id, text);
   }
-  return readResponse(message, id, text);
+  if (typeof method !== 'string' || message['result'] !== undefined || message['error'] !== undefined) {
+    throw new InvalidMessageError(
+      -32600,
+      `a request has a 'method', a string, and neither 'result' nor 'error'`,
+      id ?? null,
+    );
+  }
+  if (id === undefined && !method.startsWith('notifications/')) {
+    throw new InvalidMessageError(
+      -32600,
+      `'${method}' is a request and needs an 'id'; only 'notifications/…' go without`,
+    );
+  }
+  const kind = id === undefined ? 'notification' : 'request';
+  return { kind, id, method, params: readParams(message, id), value: message, text };
 }
 
 function decode(body: Buffer): string {
@@ -158,10 +165,15 @@ const paramKeys: ReadonlySet<string> = new Set(['name', 'arguments', 'uri', '_me
 /** Some JSON libraries match keys regardless of case: to them `"Name"` after `"name"` is the name. */
 function refuseLookalikes(object: JsonObject, known: ReadonlySet<string>, id: JsonRpcId | undefined): void {
   for (const key in object) {
-    if (!known.has(key) && known.has(key.toLowerCase())) {
-      throw new InvalidMessageError(-32600, `'${key}' must be written '${key.toLowerCase()}'`, id ?? null);
+    if (!known.has(key) && known.has(foldCase(key))) {
+      throw new InvalidMessageError(-32600, `'${key}' must be written '${foldCase(key)}'`, id ?? null);
     }
   }
+}
+
+/** Unicode's simple case folding as far as it leads to ASCII: by way of the upper case, the long s becomes s and the Kelvin sign k. */
+function foldCase(key: string): string {
+  return key.toUpperCase().toLowerCase();
 }
 
 function readId(message: JsonObject): JsonRpcId | undefined {

@@ -28,8 +28,6 @@ export interface ToolCallsDeps {
   readonly client: OwnClient;
 }
 
-export type ToolCalls = ReturnType<typeof createToolCalls>;
-
 /** Tool calls for code that does not speak MCP: the same path as a call on the MCP face, with the gateway as the upstream's client. */
 export function createToolCalls({ call: deps, client }: ToolCallsDeps) {
   /** The tools that neither the tool filter nor a rule denies to everyone. */

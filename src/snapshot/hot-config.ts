@@ -63,12 +63,16 @@ export async function createHotConfig(store: Store, options: HotConfigOptions = 
   };
 }
 
+/** How often ended sessions whose tokens have expired are forgotten, in milliseconds. */
+const FORGET_MS = 60_000;
+
 /** Keeps a State up to date with the store, one read at a time. */
 function createReader(store: Store) {
   let state = createState();
   /** Version of the configuration that `state` holds; before the first read there is none. */
   let version: number | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
+  let forgotAt = performance.now();
   const listeners = new Set<{ readonly listener: UpstreamListener }>();
 
   const reload = async (): Promise<Set<UpstreamId>> => {
@@ -87,8 +91,12 @@ function createReader(store: Store) {
     const upstreams = changes === undefined ? await reload() : await applyChanges(store.db, state, changes);
     version = changes?.at(-1)?.version ?? version;
     readAt = began;
+    if (began - forgotAt > FORGET_MS) {
+      forgotAt = began;
+      forgetExpired(state.endedSessions, Date.now());
+    }
     for (const id of upstreams) {
-      for (const { listener } of [...listeners]) listener(state.upstreams.findById(id), id);
+      for (const { listener } of listeners) listener(state.upstreams.findById(id), id);
     }
   };
 
@@ -102,6 +110,10 @@ function createReader(store: Store) {
       return () => listeners.delete(entry);
     },
   };
+}
+
+function forgetExpired(endedSessions: State['endedSessions'], now: number): void {
+  for (const [sessionId, expireTime] of endedSessions) if (expireTime <= now) endedSessions.delete(sessionId);
 }
 
 /** Ids of upstreams that only one of the two has, or in another revision. */

@@ -76,7 +76,7 @@ export class Multiplexer {
   ): Promise<JsonObject> {
     this.#check(options.signal);
     const onTimeout = () => this.#onTimeout(request);
-    const request = new InFlight({ ...options, id: message['id'] as number, message, timeoutMs, onTimeout });
+    const request = new InFlight({ ...options, id: ++this.#lastId, message, timeoutMs, onTimeout });
     this.#routes.inFlight.set(request.id, request);
     const onAbort = () => this.#cancel(request, canceled(), 'the client disconnected');
     options.signal.addEventListener('abort', onAbort, { once: true });

@@ -188,6 +188,14 @@ describe('a watch of decisions', () => {
     expect((await next(1, { cursor: start?.cursor ?? '', filter })).ids).toEqual([denied.id]);
   });
 
+  it('is refused for a filter that breaks the rules', async () => {
+    const watch = gateway.as(gateway.admin, DecisionService).watchDecisions({ filter: { principalId: 'ann' } });
+    expect(await refusalOf(watch[Symbol.asyncIterator]().next())).toMatchObject({
+      code: 'InvalidArgument',
+      violations: [{ field: 'filter.principal_id' }],
+    });
+  });
+
   it('tells what is wrong with a cursor', async () => {
     const refused = async (caller: Principal, request: { cursor: string; filter?: object }) =>
       refusalOf(gateway.as(caller, DecisionService).watchDecisions(request)[Symbol.asyncIterator]().next());

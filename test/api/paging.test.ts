@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AuthService } from '../../gen/portcullis/v1/auth_service_pb.ts';
+import { ApiKeyService } from '../../gen/portcullis/v1/api_key_service_pb.ts';
 import { UpstreamService } from '../../gen/portcullis/v1/upstream_service_pb.ts';
 import type { ApiKeyId, UpstreamId } from '../../src/domain/ids.ts';
 import { addUser, createInstallation, type Installation, refusalOf } from './installation.ts';
@@ -72,7 +72,7 @@ describe('a page token', () => {
     const client = gateway.as(gateway.admin, UpstreamService);
     const { nextPageToken: pageToken } = await client.listUpstreams({ pageSize: 1 });
     expect(await refusalOf(client.listUpstreams({ pageToken, enabled: true }))).toMatchObject(refused);
-    expect(await refusalOf(gateway.as(gateway.admin, AuthService).listUsers({ pageToken }))).toMatchObject(refused);
+    expect(await refusalOf(gateway.as(gateway.admin, ApiKeyService).listApiKeys({ pageToken }))).toMatchObject(refused);
     expect(await refusalOf(gateway.as(gateway.otherAdmin, UpstreamService).listUpstreams({ pageToken }))).toMatchObject(
       refused,
     );

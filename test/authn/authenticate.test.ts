@@ -105,6 +105,8 @@ describe('an API key', () => {
   it('that is unknown, incomplete, or sent with another one is invalid', () => {
     expect(authenticate({ 'x-api-key': createApiKey() })).toBe('invalid_api_key');
     expect(authenticate({ 'x-api-key': secret.slice(0, -1) })).toBe('invalid_api_key');
+    expect(() => authenticator.authenticate({ 'x-api-key': secret.slice(0, -1) })).toThrow('its checksum does not fit');
+    expect(() => authenticator.authenticate({ 'x-api-key': createApiKey() })).toThrow('The API key is not known.');
     expect(authenticate({ 'x-api-key': secret, authorization: `Bearer ${at.apiKey}` })).toBe('invalid_api_key');
     expect(authenticate({})).toBe('invalid_api_key');
     expect(used).toStrictEqual([]);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createAccessTokens } from '../../src/authn/access-token.ts';
+import { type AccessTokens, createAccessTokens } from '../../src/authn/access-token.ts';
 import { openKeyring } from '../../src/authn/keyring.ts';
 import { createLoginService, type LoginService } from '../../src/authn/login-service.ts';
 import { addUser, changeUser, hashNewPassword } from '../../src/authn/user-service.ts';
@@ -14,15 +14,14 @@ describe('the login service', () => {
   let clock: Clock;
   let at: Awaited<ReturnType<typeof createInstallation>>;
   let service: LoginService;
-  let verify: (token: string) => Promise<unknown>;
+  let tokens: AccessTokens;
 
   beforeEach(async () => {
     clock = createClock();
     at = await createInstallation(clock);
     const secretBox = createSecretBox(createSecret('T7vq0LrX2mWc9ZkP4sYb8HdN1fGj5uAe'));
     const keyring = await openKeyring({ store: at.store, secretBox, now: clock.now });
-    const tokens = createAccessTokens({ keyring, lifetimeMinutes: 60, now: clock.now });
-    verify = tokens.verify;
+    tokens = createAccessTokens({ keyring, lifetimeMinutes: 60, now: clock.now });
     service = createLoginService({ store: at.store, passwords: at.passwords, tokens, now: clock.now });
   });
   afterEach(() => at.store.close());
@@ -32,13 +31,13 @@ describe('the login service', () => {
   const admin = () => principal(at.user.id, at.projectId, 'admin');
 
   it('gives tokens for the right password, the name in any case', async () => {
-    const tokens = await service.login('ADMIN', ADMIN_PASSWORD, ADDRESS);
-    expect(tokens).toStrictEqual({
+    const given = await service.login('ADMIN', ADMIN_PASSWORD, ADDRESS);
+    expect(given).toStrictEqual({
       accessToken: expect.stringMatching(/^ey/),
       refreshToken: expect.stringMatching(/^pr_[0-9A-Za-z]{43}$/),
       expireTime: clock.time + 3_600_000,
     });
-    expect(await verify(tokens.accessToken)).toMatchObject({ userId: at.user.id, projectId: at.projectId });
+    expect(await tokens.verify(given.accessToken)).toMatchObject({ userId: at.user.id, projectId: at.projectId });
   });
 
   it('says the same of a wrong password, an unknown name and a disabled user', async () => {
@@ -80,6 +79,22 @@ describe('the login service', () => {
     expect(logins).toHaveLength(11);
   });
 
+  it('does not let in with a password that was changed while it was checked', async () => {
+    const passwords = {
+      ...at.passwords,
+      async verify(password: string, stored: string | undefined) {
+        const fits = await at.passwords.verify(password, stored);
+        const target = { projectId: at.projectId, id: at.user.id, revision: undefined };
+        await write(at.store, clock, (writing) => changeUser(writing, admin(), target, { passwordHash: 'new' }));
+        return fits;
+      },
+    };
+    const racing = createLoginService({ store: at.store, passwords, tokens, now: clock.now });
+    await expect(racing.login('admin', ADMIN_PASSWORD, ADDRESS)).rejects.toMatchObject({
+      reason: 'invalid_credentials',
+    });
+  });
+
   it('changes a password, and ends all tokens of the user', async () => {
     const { accessToken, refreshToken } = await login();
     await service.changePassword(at.user.id, ADMIN_PASSWORD, 'another long password');
@@ -87,8 +102,8 @@ describe('the login service', () => {
     await expect(service.refresh(refreshToken)).rejects.toMatchObject({ reason: 'invalid_credentials' });
     const { accessToken: newToken } = await service.login('admin', 'another long password', ADDRESS);
     // The clock stood still: the new token is told from the old one all the same.
-    expect(await verify(accessToken)).toMatchObject({ issueTime: clock.time });
-    expect(await verify(newToken)).toMatchObject({ issueTime: clock.time + 1 });
+    expect(await tokens.verify(accessToken)).toMatchObject({ issueTime: clock.time });
+    expect(await tokens.verify(newToken)).toMatchObject({ issueTime: clock.time + 1 });
   });
 
   it('changes no password without the current one, for a bad one, or for nobody', async () => {

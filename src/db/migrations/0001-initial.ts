@@ -59,6 +59,7 @@ function configuration(postgres: boolean): string[] {
     'create index create_requests_time on create_requests (create_time)',
 
     `create table ended_sessions (session_id text primary key, expire_time ${int64} not null ${end}`,
+    'create index ended_sessions_time on ended_sessions (expire_time)',
 
     `create table config_state (id integer primary key check (id = 1), version ${int64} not null ${end}`,
     'insert into config_state (id, version) values (1, 0)',

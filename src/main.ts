@@ -34,15 +34,17 @@ import { createUsage } from './pipeline/usage.ts';
 import { createHotConfig, type HotConfig } from './snapshot/hot-config.ts';
 import { createUpstreamFace, type UpstreamFace } from './upstream/face.ts';
 
-const PACKAGE: { readonly version: string } = JSON.parse(
+const { version: VERSION }: { readonly version: string } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 );
 
-try {
-  await start(loadConfig(process.env));
-} catch (error) {
-  process.stderr.write(`${error instanceof GatewayError ? error.message : String(error)}\n`);
-  process.exit(1);
+if (process.argv.includes('--version')) {
+  process.stdout.write(`${VERSION}\n`);
+} else {
+  await start(loadConfig(process.env)).catch((error: unknown) => {
+    process.stderr.write(`${error instanceof GatewayError ? error.message : String(error)}\n`);
+    process.exit(1);
+  });
 }
 
 /** Makes every part once, opens the port, and closes all of it again in the opposite order when the process is told to stop. */
@@ -88,7 +90,7 @@ async function start(config: Config): Promise<void> {
       stdioCommands: config.stdioCommands,
       probe: upstreams.probe,
       calls: createToolCalls({ call, client: upstreams.ownClient }),
-      version: PACKAGE.version,
+      version: VERSION,
       usage: call.usage,
       watch: watch.watch,
       health: upstreams.health,
@@ -109,6 +111,7 @@ async function start(config: Config): Promise<void> {
     store,
     upstreams,
     watch,
+    stopping: stopping.signal,
   });
   const listener = await openListener(
     { host: config.host, port: config.port, requestTimeoutMs: config.requestTimeoutMs, ...readTls(config) },
@@ -142,6 +145,7 @@ interface ServerParts {
   readonly store: Store;
   readonly upstreams: UpstreamFace;
   readonly watch: DecisionWatch;
+  readonly stopping: AbortSignal;
 }
 
 function createServer(parts: ServerParts) {
@@ -151,7 +155,7 @@ function createServer(parts: ServerParts) {
     authenticator.authenticate(headers);
   return createHttpServer({
     guard: createOriginGuard(config),
-    health: createHealth({ version: PACKAGE.version, startTime: parts.call.usage.startTime, report }),
+    health: createHealth({ version: VERSION, startTime: parts.call.usage.startTime, report }),
     authenticate,
     mcp: (arrival) => handleMcpRequest(mcp, arrival),
     api: createConnectFace({ ...api, authenticate }),
@@ -161,7 +165,16 @@ function createServer(parts: ServerParts) {
   });
 }
 
-function createMcpDeps({ config, hotConfig, call, box, store, upstreams, watch }: ServerParts): McpEndpointDeps {
+function createMcpDeps({
+  config,
+  hotConfig,
+  call,
+  box,
+  store,
+  upstreams,
+  watch,
+  stopping,
+}: ServerParts): McpEndpointDeps {
   const sessions = createSessions({
     seal: (text) => box.seal('session', text),
     open: (sealed) => box.open('session', sealed),
@@ -176,6 +189,7 @@ function createMcpDeps({ config, hotConfig, call, box, store, upstreams, watch }
     streamable: createStreamableRelay({ client: upstreams.client, sessions, onEnd: upstreams.noteEnd }),
     channels: createChannelRelay({ channels: upstreams.channels, sessions, onEnd: upstreams.noteEnd }),
     watch,
+    stopping,
     readBody: (request) => readBody(request, { maxBytes: config.maxRequestBytes, timeoutMs: config.requestTimeoutMs }),
   };
 }
@@ -217,7 +231,7 @@ function showOnce(firstStart: FirstStart | undefined): void {
 function announce(config: Config, port: number, logger: Logger): void {
   const scheme = config.tls === undefined ? 'http' : 'https';
   const host = config.host.includes(':') ? `[${config.host}]` : config.host;
-  logger.info({ port }, `Portcullis ${PACKAGE.version} listens on ${scheme}://${host}:${port}`);
+  logger.info({ port }, `Portcullis ${VERSION} listens on ${scheme}://${host}:${port}`);
 }
 
 /** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */

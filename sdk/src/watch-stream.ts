@@ -21,7 +21,7 @@ export interface WatchStreamOptions {
   readonly silenceMs: number;
 }
 
-/** Opens one connection; it is closed when the signal is aborted. */
+/** Opens one connection; it is closed when the signal, which is not aborted yet, is aborted. */
 export function openWatchStream(
   { decisions }: Pick<PortcullisClient, 'decisions'>,
   request: MessageInitShape<typeof WatchDecisionsRequestSchema>,
@@ -30,9 +30,6 @@ export function openWatchStream(
   const connection = new AbortController();
   const onAbort = () => connection.abort(signal?.reason);
   signal?.addEventListener('abort', onAbort);
-  if (signal?.aborted === true) {
-    onAbort();
-  }
   const stream = decisions.watchDecisions(request, { signal: connection.signal });
   const responses = stream[Symbol.asyncIterator]();
   return {

@@ -175,6 +175,9 @@ it('ends a call that is aborted, also while it waits for its credential', async 
   aborter.abort();
 
   await expect(call).rejects.toMatchObject({ reason: 'canceled', code: Code.Canceled });
+  await expect(waiting.stats.getStats({}, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+    reason: 'canceled',
+  });
   await expect(
     createPortcullisClient({ baseUrl }).stats.getStats({}, { signal: AbortSignal.abort() }),
   ).rejects.toMatchObject({ reason: 'canceled', code: Code.Canceled });

@@ -14,10 +14,7 @@ export function createDecisionLog() {
 
   async function* follow(first: number, signal: AbortSignal) {
     let next = first;
-    yield create(WatchDecisionsResponseSchema, {
-      value: { case: 'checkpoint', value: {} },
-      cursor: `c${next - 1}`,
-    });
+    yield checkpointResponse(next - 1);
     while (!signal.aborted) {
       for (; next <= length; next++) {
         yield decisionResponse(next);
@@ -68,6 +65,11 @@ export function decisionResponse(number: number) {
     value: { case: 'decision', value: { id: `d${number}` } },
     cursor: `c${number}`,
   });
+}
+
+/** A checkpoint behind the decision of this number. */
+export function checkpointResponse(number: number) {
+  return create(WatchDecisionsResponseSchema, { value: { case: 'checkpoint', value: {} }, cursor: `c${number}` });
 }
 
 /** A message as it stands in a Connect stream. */

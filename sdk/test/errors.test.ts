@@ -158,6 +158,25 @@ describe('an answer that is not the gateway’s', () => {
     expect(error).toMatchObject({ reason: 'connection_failed', code: Code.Unavailable, message: 'HTTP 502' });
   });
 
+  it('is unknown when it is an error page', async () => {
+    const { baseUrl } = await startFakeGateway({}, () => (_, response) => {
+      response.writeHead(500, { 'content-type': 'text/html' }).end('<h1>Oops</h1>');
+    });
+
+    const error = await failureOf(createPortcullisClient({ baseUrl }).stats.getStats({}));
+    expect(error).toMatchObject({ reason: 'unknown', code: Code.Unknown, message: 'HTTP 500' });
+  });
+
+  it('is unknown when a message of a stream can not be read, since it would not get better', async () => {
+    const { baseUrl } = await startFakeGateway({}, () => (_, response) => {
+      response.writeHead(200, { 'content-type': 'application/connect+json' }).end('\0\0\0\0\x04oops');
+    });
+    const client = createPortcullisClient({ baseUrl, format: 'json' });
+
+    const error = await failureOf(client.decisions.watchDecisions({})[Symbol.asyncIterator]().next());
+    expect(error).toMatchObject({ reason: 'unknown', code: Code.InvalidArgument });
+  });
+
   it('is unknown otherwise, with a message even when none came', async () => {
     const { baseUrl } = await startFakeGateway({}, () => (_, response) => {
       response.writeHead(500, { 'content-type': 'application/json' }).end('{}');

@@ -10,6 +10,8 @@ export interface RequestFacts {
   readonly caller?: Principal;
   /** Why the credential that came was refused; public methods ignore it. */
   readonly refusal?: GatewayError;
+  /** Checks the credential once more, for streams that outlive a revocation; throws as at the beginning. */
+  readonly authenticate?: () => Principal | Promise<Principal>;
   /** Address of the client, for limits; empty when not known. */
   readonly clientAddress?: string;
 }
@@ -39,4 +41,10 @@ export function getCaller(values: ContextValues): Principal {
   }
   const message = 'No credential came with the request. Send an API key or a token as "Authorization: Bearer …".';
   throw refusal ?? new GatewayError('invalid_api_key', message);
+}
+
+/** Who makes a request that has been open for a while; throws when the credential is not valid any more. */
+export async function recheckCaller(values: ContextValues): Promise<Principal> {
+  const { authenticate } = getRequestFacts(values);
+  return authenticate === undefined ? getCaller(values) : authenticate();
 }

@@ -12,8 +12,10 @@ import { WatchDecisionsResponseSchema } from '../../gen/portcullis/v1/decision_s
 import type { LogStore } from '../db/log-store.ts';
 import { fromRow } from '../decisions/decision-row.ts';
 import type { WatchEvent, WatchRequest } from '../decisions/decision-watch.ts';
-import type { Principal } from '../domain/principal.ts';
-import { getCaller } from './context.ts';
+import { GatewayError } from '../domain/errors.ts';
+import type { ProjectId } from '../domain/ids.ts';
+import { hasScope, type Principal } from '../domain/principal.ts';
+import { getCaller, recheckCaller } from './context.ts';
 import { checkVisible, fromFilterMessage, isVisible, matchesFilter, scopeOfFilter } from './decision-filter.ts';
 import { toDecisionMessage } from './decision-message.ts';
 import { hidden } from './hidden.ts';
@@ -76,11 +78,25 @@ async function* watchDecisions(
     checkPosition(position, await deps.decisions.head());
   }
   const matches = (logged: Parameters<WatchRequest['matches']>[0]) => matchesFilter(filter, logged.decision);
-  for await (const event of deps.watch({ projectId, position, matches, signal })) {
+  const authorize = async () => checkWatcher(deps, await recheckCaller(values), projectId, filter);
+  for await (const event of deps.watch({ projectId, position, matches, authorize, signal })) {
     yield toResponse(event, cursors.encode);
   }
   // A watch ends only because it must: the caller is told why, so that it comes back.
   signal.throwIfAborted();
+}
+
+/** A watch outlives changes of its caller's rights: throws when they do not cover it any more. */
+function checkWatcher(
+  deps: DecisionServiceDeps,
+  caller: Principal,
+  projectId: ProjectId,
+  filter: ReturnType<typeof fromFilterMessage>,
+): void {
+  checkVisible(caller, filter);
+  if (!hasScope(caller, 'gateway:read') || (caller.projectId !== projectId && !deps.isOperator(caller))) {
+    throw new GatewayError('permission_denied', 'The caller may not watch these decisions any more.');
+  }
 }
 
 function toResponse(event: WatchEvent, encode: ReturnType<typeof createCursorCodec>['encode']): WatchDecisionsResponse {

@@ -10,7 +10,7 @@ interface Waiting {
 
 /**
  * Writes the decision log in a thread of its own, so that the disk's flush never stops the event loop: while one group is committed,
- * the next one gathers.
+ * the next one gathers. The thread starts with the first batch.
  */
 export class SqliteLogThread {
   readonly #path: string;
@@ -23,7 +23,6 @@ export class SqliteLogThread {
 
   constructor(path: string) {
     this.#path = path;
-    this.#worker = this.#start();
     this.append = groupAppends((batch) => this.#send(batch));
   }
 
@@ -46,7 +45,9 @@ export class SqliteLogThread {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL('./sqlite-log-worker.ts', import.meta.url), { workerData: { path: this.#path } });
+    const worker = new Worker(new URL('./sqlite-log-worker.ts', import.meta.url), {
+      workerData: { path: this.#path },
+    });
     worker.on('message', (reply: LogThreadReply) => this.#take(reply));
     // A thread that dies takes its batch along; the next batch starts a new one.
     worker.on('error', (error) => this.#fail(worker, error instanceof Error ? error : new Error(String(error))));

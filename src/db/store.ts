@@ -2,7 +2,6 @@ import type { Kysely } from 'kysely';
 import type { BellListener, Unsubscribe } from './bell.ts';
 import type { Database } from './database.ts';
 import type { LogStore } from './log-store.ts';
-import { openPostgresStore } from './postgres-store.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 
 /** Where the data is: a file in a folder, this process's memory, or a PostgreSQL server. */
@@ -43,6 +42,11 @@ export interface Store {
  * Opens the database and brings its tables up to date. Throws `failed_precondition` when another process has the data folder or
  * the database is of a newer release, `unavailable` when PostgreSQL can not be reached.
  */
-export function openDatabase(location: DatabaseLocation, options: OpenDatabaseOptions = {}): Promise<Store> {
-  return location.kind === 'postgres' ? openPostgresStore(location.url, options) : openSqliteStore(location, options);
+export async function openDatabase(location: DatabaseLocation, options: OpenDatabaseOptions = {}): Promise<Store> {
+  if (location.kind !== 'postgres') {
+    return openSqliteStore(location, options);
+  }
+  // Loaded when needed: the embedded database does without the driver's memory.
+  const { openPostgresStore } = await import('./postgres-store.ts');
+  return openPostgresStore(location.url, options);
 }

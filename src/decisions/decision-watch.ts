@@ -13,6 +13,8 @@ export interface WatchRequest {
   /** Where to go on; absent = only what is recorded from now on. */
   readonly position: LogPosition | undefined;
   readonly matches: (logged: LoggedDecision) => boolean;
+  /** Asked before every delivery and at least once a second; ends the watch by throwing when the caller may not watch any more. */
+  readonly authorize: () => void | Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -44,6 +46,7 @@ export function createDecisionWatch(deps: DecisionWatchDeps) {
       let sentAt = 0;
       while (!request.signal.aborted) {
         bell.reset();
+        await request.authorize();
         const rows = await log.readAfter(position, { projectId: request.projectId, limit: PAGE });
         for (const row of rows) {
           const logged = fromRow(row);
@@ -66,7 +69,10 @@ export function createDecisionWatch(deps: DecisionWatchDeps) {
     }
   }
 
-  return { watch };
+  /** The position after every decision that can be read now. */
+  const head = (): Promise<LogPosition> => log.head();
+
+  return { watch, head };
 }
 
 /** Turns a doorbell into something to wait for; a ring between `reset` and `wait` is not lost. */

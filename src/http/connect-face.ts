@@ -5,7 +5,7 @@ import { GatewayError } from '../domain/errors.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { HttpRequest } from '../mcp/exchange.ts';
 import { sendRefusal } from './edge-refusal.ts';
-import type { EdgeRequest } from './server.ts';
+import type { EdgeRequest } from './edge-request.ts';
 
 export interface ConnectFaceDeps {
   /** The services, with the options they are served with. */
@@ -24,7 +24,7 @@ export function createConnectFace(deps: ConnectFaceDeps): (edge: EdgeRequest) =>
     fallback: (request) => {
       const edge = edges.get(request)?.edge;
       if (edge !== undefined) {
-        sendRefusal(edge.response, edge.requestId, unknownPath(edge.path));
+        sendRefusal(edge, unknownPath(edge.path));
       }
     },
   });
@@ -39,9 +39,10 @@ export function createConnectFace(deps: ConnectFaceDeps): (edge: EdgeRequest) =>
 }
 
 async function findFacts(deps: ConnectFaceDeps, { request, requestId }: EdgeRequest): Promise<RequestFacts> {
-  const facts = { requestId, clientAddress: request.socket.remoteAddress ?? '' };
+  const authenticate = () => deps.authenticate(request);
+  const facts = { requestId, clientAddress: request.socket.remoteAddress ?? '', authenticate };
   try {
-    return { ...facts, caller: await deps.authenticate(request) };
+    return { ...facts, caller: await authenticate() };
   } catch (error) {
     if (error instanceof GatewayError) {
       return { ...facts, refusal: error };

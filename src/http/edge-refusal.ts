@@ -1,6 +1,7 @@
 import type { ErrorReason, GatewayError } from '../domain/errors.ts';
 import { sendJson } from '../mcp/answer.ts';
-import type { HttpResponse } from '../mcp/exchange.ts';
+import type { HttpRequest } from '../mcp/exchange.ts';
+import type { EdgeRequest } from './edge-request.ts';
 
 const statuses: Readonly<Record<ErrorReason, number>> = {
   invalid_api_key: 401,
@@ -32,12 +33,12 @@ const statuses: Readonly<Record<ErrorReason, number>> = {
 };
 
 /** Refuses a request before there is a call to answer: `{"error":{"code","message","request_id"}}` with the reason's HTTP status. */
-export function sendRefusal(response: HttpResponse, requestId: string, error: GatewayError): void {
+export function sendRefusal({ request, response, requestId }: EdgeRequest, error: GatewayError): void {
   const body = JSON.stringify({ error: { code: error.reason, message: error.message, request_id: requestId } });
-  sendJson(response, requestId, statuses[error.reason], body, extraHeaders(error));
+  sendJson(response, requestId, statuses[error.reason], body, extraHeaders(request, error));
 }
 
-function extraHeaders(error: GatewayError): Record<string, string> {
+function extraHeaders(request: HttpRequest, error: GatewayError): Record<string, string> {
   const headers: Record<string, string> = {};
   if (statuses[error.reason] === 401) {
     headers['www-authenticate'] = 'Bearer';
@@ -45,8 +46,8 @@ function extraHeaders(error: GatewayError): Record<string, string> {
   if (error.reason === 'method_not_allowed') {
     headers['allow'] = 'GET, POST, DELETE';
   }
-  // The rest of a body that is not read would be taken for the next request.
-  if (error.reason === 'payload_too_large') {
+  // The rest of a body that is read no further would be taken for the next request.
+  if (error.reason === 'payload_too_large' || (!request.complete && request.readableFlowing !== null)) {
     headers['connection'] = 'close';
   }
   if (error.retryAfterMs !== undefined) {

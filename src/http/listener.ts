@@ -27,6 +27,8 @@ export interface Listener {
 }
 
 const http2Preface = Buffer.from('PRI');
+/** How long a connection without a request stays open. */
+const KEEP_ALIVE_MS = 65_000;
 const http2Settings = { maxConcurrentStreams: 1_000 };
 
 /** Opens one port for HTTP/1.1 and HTTP/2. */
@@ -73,7 +75,7 @@ function plain(
   http1.emit('listening');
   http1.on('clientError', refuseBrokenRequest);
   const http2 = createHttp2({ settings: http2Settings }, handler);
-  http2.on('session', (session) => track(sessions, session));
+  http2.on('session', (session) => track(sessions, session, options.requestTimeoutMs));
   const server = createTcp((socket) => dispatchByPreface(socket, options.requestTimeoutMs, http1, http2));
   server.on('close', () => http1.close());
   return { server, http1 };
@@ -88,7 +90,7 @@ function secure(
     { ...options.tls, ...http1Options(options), allowHTTP1: true, settings: http2Settings },
     handler,
   );
-  server.on('session', (session) => track(sessions, session));
+  server.on('session', (session) => track(sessions, session, options.requestTimeoutMs));
   return { server, http1: undefined };
 }
 
@@ -100,10 +102,11 @@ function refuseBrokenRequest(error: Error & { code?: string }, socket: Duplex): 
   }
   const isSlow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
   const message = isSlow ? 'The request was not complete in time.' : 'The request is not valid HTTP.';
-  const body = JSON.stringify({ error: { code: 'validation_failed', message, request_id: newId() } });
+  const requestId = newId();
+  const body = JSON.stringify({ error: { code: 'validation_failed', message, request_id: requestId } });
   const status = isSlow ? '408 Request Timeout' : '400 Bad Request';
   socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nX-Request-Id: ${requestId}\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
   );
 }
 
@@ -111,7 +114,7 @@ function http1Options(options: ListenerOptions) {
   return {
     headersTimeout: options.requestTimeoutMs,
     requestTimeout: options.requestTimeoutMs + 1_000,
-    keepAliveTimeout: 65_000,
+    keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: 2_000,
     maxHeaderSize: 32 * 1024,
     // Two of a header that must be one are then seen as what they are, instead of the first one winning silently.
@@ -119,9 +122,24 @@ function http1Options(options: ListenerOptions) {
   };
 }
 
-function track(sessions: Set<Http2Session>, session: Http2Session): void {
+/** Keeps hold of a session, and ends it when no request came or ran for a while: HTTP/2 has no such limit of its own. */
+function track(sessions: Set<Http2Session>, session: Http2Session, firstRequestMs: number): void {
+  let open = 0;
   sessions.add(session);
   session.on('close', () => sessions.delete(session));
+  session.on('error', () => session.destroy());
+  session.setTimeout(firstRequestMs, () => {
+    if (open === 0) {
+      session.destroy();
+    }
+  });
+  session.on('stream', (stream) => {
+    open++;
+    session.setTimeout(KEEP_ALIVE_MS);
+    stream.on('close', () => {
+      open--;
+    });
+  });
 }
 
 /** Looks at the first bytes of a connection: HTTP/2 with prior knowledge begins with `PRI` (RFC 9113 section 3.4). */

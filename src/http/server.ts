@@ -6,17 +6,9 @@ import { sendJson } from '../mcp/answer.ts';
 import type { McpArrival } from '../mcp/endpoint.ts';
 import type { HttpRequest, HttpResponse } from '../mcp/exchange.ts';
 import { sendRefusal } from './edge-refusal.ts';
+import type { EdgeRequest } from './edge-request.ts';
 import type { Health } from './health.ts';
 import type { OriginGuard } from './origin-guard.ts';
-
-/** A request at the edge, before anybody knows whose it is. */
-export interface EdgeRequest {
-  readonly request: HttpRequest;
-  readonly response: HttpResponse;
-  readonly requestId: string;
-  /** Without the query. */
-  readonly path: string;
-}
 
 export interface HttpServerDeps {
   readonly guard: OriginGuard;
@@ -110,8 +102,9 @@ async function routeMcp(deps: HttpServerDeps, edge: EdgeRequest, slug: string): 
   if (!deps.isConfigFresh()) {
     throw new GatewayError('unavailable', 'The store cannot be reached, so nothing can be decided. Try again later.');
   }
-  const principal = await deps.authenticate(request);
-  await deps.mcp({ request, response, requestId, principal, slug });
+  const authenticate = () => deps.authenticate(request);
+  const principal = await authenticate();
+  await deps.mcp({ request, response, requestId, principal, slug, authenticate });
 }
 
 function applyCors(guard: OriginGuard, request: HttpRequest, response: HttpResponse): void {
@@ -126,7 +119,7 @@ function answerFailure(logger: Logger, edge: EdgeRequest, error: unknown): void 
   const known = error instanceof GatewayError ? error : unknownFailure(error);
   const level = known.reason === 'internal' ? 'error' : known.reason === 'unavailable' ? 'warn' : 'info';
   logger[level]({ requestId: edge.requestId, path: edge.path, reason: known.reason, err: known.cause }, known.message);
-  sendRefusal(edge.response, edge.requestId, known);
+  sendRefusal(edge, known);
   if (!edge.response.writableEnded) {
     edge.response.destroy();
   }

@@ -11,6 +11,8 @@ import type { McpRequest } from './exchange.ts';
  */
 export async function streamDecisions(watch: DecisionWatch, request: McpRequest): Promise<void> {
   const { response, principal, upstream } = request;
+  // Before the client can know of the stream, so that nothing it does then is missed.
+  const position = await watch.head();
   const gone = new AbortController();
   response.on('close', () => gone.abort());
   startEventStream(response, request.requestId);
@@ -19,7 +21,8 @@ export async function streamDecisions(watch: DecisionWatch, request: McpRequest)
   const seesAll = hasScope(principal, 'gateway:read');
   const events = watch.watch({
     projectId: principal.projectId,
-    position: undefined,
+    position,
+    authorize: () => {},
     matches: ({ decision }) =>
       decision.upstreamId === upstream.id && (seesAll || decision.principalId === principal.id),
     signal: gone.signal,

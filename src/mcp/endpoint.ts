@@ -1,6 +1,6 @@
 import type { DecisionWatch } from '../decisions/decision-watch.ts';
 import { GatewayError } from '../domain/errors.ts';
-import type { Principal } from '../domain/principal.ts';
+import type { Principal, Scope } from '../domain/principal.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import { admit, type CallDeps, runCall } from '../pipeline/call.ts';
 import { sendEmpty, sendRpcError } from './answer.ts';
@@ -14,6 +14,7 @@ import { acceptsAnswers } from './forwarded-headers.ts';
 import { type ClientMessage, InvalidMessageError, parseArgumentsExactly, parseMessage } from './json-rpc.ts';
 import { isGoverned, targetOf } from './methods.ts';
 import type { Session, Sessions } from './sessions.ts';
+import { guardStream } from './stream-guard.ts';
 import type { StreamableRelay } from './streamable-relay.ts';
 
 export interface McpEndpointDeps {
@@ -26,6 +27,8 @@ export interface McpEndpointDeps {
   readonly channels: ChannelRelay;
   readonly watch: DecisionWatch;
   readonly readBody: (request: HttpRequest) => Promise<Buffer>;
+  /** Aborted when the process stops: streams that only listen end then. */
+  readonly stopping: AbortSignal;
 }
 
 /** An authenticated request to `/v1/mcp/{slug}`. */
@@ -35,6 +38,8 @@ export interface McpArrival {
   readonly requestId: string;
   readonly principal: Principal;
   readonly slug: string;
+  /** Checks the credential once more, for streams that outlive a revocation; throws as at the beginning. */
+  readonly authenticate: () => Principal | Promise<Principal>;
 }
 
 /** The MCP face: turns one HTTP request of any client into a governed call and carries the answer back; throws GatewayError for a refusal at the edge, before anything was answered. */
@@ -107,7 +112,8 @@ async function govern(deps: McpEndpointDeps, post: McpPost): Promise<void> {
 /** Everything else is forwarded and counted. */
 async function pass(deps: McpEndpointDeps, post: McpPost): Promise<void> {
   deps.call.usage.countRequest(post.upstream.id);
-  await relayOf(deps, post.upstream).post(post);
+  const forward = async () => void (await relayOf(deps, post.upstream).post(post));
+  return post.message.method === 'subscriptions/listen' ? listen(deps, post, callScopes, forward) : forward();
 }
 
 async function handleGet(deps: McpEndpointDeps, arrival: McpArrival): Promise<void> {
@@ -117,13 +123,30 @@ async function handleGet(deps: McpEndpointDeps, arrival: McpArrival): Promise<vo
     throw new GatewayError('validation_failed', `A GET opens an event stream: send 'Accept: text/event-stream'.`);
   }
   if (request.headers['mcp-session-id'] === undefined) {
-    const upstream = await admit(deps.call, arrivalOf(arrival), ['tools:call', 'gateway:read']);
-    return streamDecisions(deps.watch, { ...arrival, upstream, session: undefined });
+    const upstream = await admit(deps.call, arrivalOf(arrival), watchScopes);
+    const stream = { ...arrival, upstream, session: undefined };
+    return listen(deps, stream, watchScopes, () => streamDecisions(deps.watch, stream));
   }
   const upstream = await admit(deps.call, arrivalOf(arrival));
   const session = await findSession(deps, arrival, upstream, '');
   deps.call.usage.countRequest(upstream.id);
-  await relayOf(deps, upstream).openStream({ ...arrival, upstream, session });
+  const stream = { ...arrival, upstream, session };
+  return listen(deps, stream, callScopes, async () => void (await relayOf(deps, upstream).openStream(stream)));
+}
+
+/** Runs a stream that only listens, and ends it when its caller loses the right to it. */
+async function listen(
+  deps: McpEndpointDeps,
+  stream: McpRequest,
+  anyOf: readonly Scope[],
+  run: () => Promise<void>,
+): Promise<void> {
+  const release = guardStream({ config: deps.call.config, stopping: deps.stopping }, stream, anyOf);
+  try {
+    await run();
+  } finally {
+    release();
+  }
 }
 
 async function handleDelete(deps: McpEndpointDeps, arrival: McpArrival): Promise<void> {
@@ -168,6 +191,9 @@ async function findSession(
 function relayOf(deps: McpEndpointDeps, upstream: Upstream) {
   return upstream.transport.kind === 'streamable_http' ? deps.streamable : deps.channels;
 }
+
+const callScopes: readonly Scope[] = ['tools:call'];
+const watchScopes: readonly Scope[] = ['tools:call', 'gateway:read'];
 
 const notAcceptable = {
   code: -32600,

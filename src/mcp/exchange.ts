@@ -16,6 +16,8 @@ export interface McpRequest {
   readonly response: HttpResponse;
   readonly requestId: string;
   readonly principal: Principal;
+  /** Checks the credential once more, for streams that outlive a revocation; throws as at the beginning. */
+  readonly authenticate: () => Principal | Promise<Principal>;
   readonly upstream: Upstream;
   /** The live legacy session the client named; absent for modern clients and before `initialize`. */
   readonly session: Session | undefined;

@@ -27,6 +27,8 @@ export interface ChannelSlotOptions {
 
 /** An SSE stream without a call for this long is closed; stdio upstreams have a setting for it. */
 const SSE_IDLE_MS = 5 * 60_000;
+/** Shortest wait before a lost connection is opened again without a call. */
+const REOPEN_MS = 500;
 
 /** The place of one shared connection: started when it is needed, restarted after a crash, ended when idle. */
 export class ChannelSlot {
@@ -214,7 +216,21 @@ export class ChannelSlot {
     this.#options.limit.release(wasEnding);
     if (!wasEnding) {
       this.#noteFailure(error);
+      this.#reopenForListeners();
     }
+  }
+
+  /** Who listens makes no call that would start it again. */
+  #reopenForListeners(): void {
+    if (!this.hasListeners || this.#isRetired) {
+      return;
+    }
+    const reopen = () => {
+      if (this.hasListeners && this.#channel === undefined) {
+        this.open().catch(() => this.#reopenForListeners());
+      }
+    };
+    setTimeout(reopen, Math.max(REOPEN_MS, this.#delay.waitMs)).unref();
   }
 
   #noteFailure(error: unknown): void {

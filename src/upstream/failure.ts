@@ -1,6 +1,6 @@
-import { errors } from 'undici';
 import { GatewayError } from '../domain/errors.ts';
 import type { Upstream } from '../domain/upstream.ts';
+import { errors } from './undici.ts';
 
 /**
  * Turns what a socket or undici reports into the error the caller reads: it names the upstream by slug, says what to

@@ -22,6 +22,8 @@ export interface HttpAnswer {
   readonly response: JsonObject | undefined;
 }
 
+const LAST_BYTES_MS = 1000;
+
 /**
  * Posts a message and reads its answer, from JSON or from an event stream (specification 2025-11-25, basic/transports, section
  * Sending Messages). Rejects as an exchange does, and with `canceled` on the signal.
@@ -52,6 +54,8 @@ export function callOverHttp(client: StreamableClient, upstream: Upstream, call:
           reject(tooLarge(upstream));
         } else if (reader.response() !== undefined) {
           finish();
+          // The answer ends the stream; an upstream that keeps it open would hold the connection for ever.
+          setTimeout(() => exchange.abort(), LAST_BYTES_MS).unref();
         }
         return true;
       },

@@ -44,7 +44,7 @@ export class Listeners {
 
   /** Tells all streams that it is over. */
   end(): void {
-    for (const listener of [...this.#all]) {
+    for (const listener of this.#all) {
       this.#all.delete(listener);
       listener.end();
     }

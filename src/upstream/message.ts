@@ -20,6 +20,11 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** A text in a message; empty when it is something else. */
+export function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
 /** `params` of a message; empty when it has none. */
 export function paramsOf(message: JsonObject): JsonObject {
   return isObject(message['params']) ? message['params'] : {};

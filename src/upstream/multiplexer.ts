@@ -118,7 +118,7 @@ export class Multiplexer {
 
   /** Ends the subscriptions, which would keep the connection open for as long as their clients want. */
   endListens(error: GatewayError): void {
-    for (const request of [...this.#routes.inFlight.values()]) {
+    for (const request of this.#routes.inFlight.values()) {
       if (request.isListen) {
         this.#cancel(request, error, error.message);
       }

@@ -1,8 +1,9 @@
 import { lookup as resolve } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { buildConnector } from 'undici';
+import type { buildConnector as Connectors } from 'undici';
 import { GatewayError } from '../domain/errors.ts';
+import { buildConnector } from './undici.ts';
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
@@ -14,7 +15,7 @@ export interface NetworkGuard {
    * An undici connector that checks the resolved address at connect time, so a name that changes its address later is
    * caught too. Speaks HTTP/1.1 only: closing the connection is then the cancellation of its one exchange.
    */
-  connector(timeoutMs: number): buildConnector.connector;
+  connector(timeoutMs: number): Connectors.connector;
 }
 
 /** IPv6 space that is routed on the internet; ipaddr.js calls everything it has no name for `unicast`. */
@@ -82,7 +83,7 @@ function refusal(address: string, kind: string): GatewayError {
   return new GatewayError('bad_gateway', message, { cause: new Error(`refused to connect to ${address}`) });
 }
 
-function checkingConnector(refusalOf: NetworkGuard['refusalOf'], timeoutMs: number): buildConnector.connector {
+function checkingConnector(refusalOf: NetworkGuard['refusalOf'], timeoutMs: number): Connectors.connector {
   const connect = buildConnector({ allowH2: false, timeout: timeoutMs, lookup: checkingLookup(refusalOf) });
   return (options, callback) => {
     const refused = isIP(options.hostname) === 0 ? undefined : refusalOf(options.hostname);

@@ -2,7 +2,7 @@ import { GatewayError } from '../domain/errors.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import { GATEWAY_INITIALIZE, LEGACY_VERSION } from './gateway-client.ts';
 import { callOverHttp, type HttpAnswer } from './http-call.ts';
-import { errorAnswer, isObject, type JsonObject } from './message.ts';
+import { errorAnswer, isObject, type JsonObject, textOf } from './message.ts';
 import { resultOf } from './rpc-error.ts';
 import type { StreamableClient } from './streamable.ts';
 
@@ -57,23 +57,32 @@ export function createOwnSessions(options: OwnSessionsOptions): OwnSessions {
     );
   };
 
-  const sessionOf = (upstream: Upstream, principalId: string): Promise<OwnSession> => {
-    const key = `${upstream.id} ${principalId}`;
+  const forgetIf = (key: string, entry: Entry): void => {
+    if (entries.get(key) === entry) {
+      entries.delete(key);
+    }
+  };
+
+  const entryOf = (upstream: Upstream, principalId: string): Entry => {
+    const key = keyOf(upstream, principalId);
     let entry = entries.get(key);
     if (entry !== undefined && entry.upstream.revision !== upstream.revision) {
       drop(key);
       entry = undefined;
     }
-    entry ??= { upstream, opening: openOwnSession(client, upstream), lastUse: 0 };
+    if (entry === undefined) {
+      const created = { upstream, opening: openOwnSession(client, upstream), lastUse: 0 };
+      created.opening.catch(() => forgetIf(key, created));
+      entry = created;
+    }
     entry.lastUse = now();
     entries.delete(key); // to the end: the first key is the least recently used
     entries.set(key, entry);
-    entry.opening.catch(() => entries.delete(key));
     const oldest = entries.keys().next().value;
     if (entries.size > capacity && oldest !== undefined) {
       drop(oldest);
     }
-    return entry.opening;
+    return entry;
   };
 
   const forget = (upstreamId: string): void => {
@@ -93,23 +102,28 @@ export function createOwnSessions(options: OwnSessionsOptions): OwnSessions {
   }, idleMs / 5).unref();
 
   const call: OwnSessions['call'] = async (upstream, principalId, message, signal) => {
-    const session = await sessionOf(upstream, principalId);
+    const entry = entryOf(upstream, principalId);
+    const session = await entry.opening;
     const answer = await callInSession(client, session, message, signal);
     if (!isSessionLost(session, answer)) {
       return answer;
     }
-    entries.delete(`${upstream.id} ${principalId}`);
-    return callInSession(client, await sessionOf(upstream, principalId), message, signal);
+    forgetIf(keyOf(upstream, principalId), entry);
+    return callInSession(client, await entryOf(upstream, principalId).opening, message, signal);
   };
 
   const close = (): void => {
     clearInterval(sweep);
-    for (const key of [...entries.keys()]) {
+    for (const key of entries.keys()) {
       drop(key);
     }
   };
 
   return { call, forget, close };
+}
+
+function keyOf(upstream: Upstream, principalId: string): string {
+  return `${upstream.id} ${principalId}`;
 }
 
 /** Specification 2025-11-25, basic/lifecycle, section Initialization. Throws what went wrong, with the HTTP status in its metadata. */
@@ -199,7 +213,7 @@ function answerTo(asked: JsonObject, tell: (said: JsonObject) => void): void {
     tell(
       isPing
         ? { jsonrpc: '2.0', id, result: {} }
-        : errorAnswer(id, -32601, `portcullis does not support ${asked['method']}`),
+        : errorAnswer(id, -32601, `portcullis does not support ${textOf(asked['method'])}`),
     );
   }
 }
@@ -208,5 +222,7 @@ function answerTo(asked: JsonObject, tell: (said: JsonObject) => void): void {
 export function serverNameIn(result: JsonObject): string {
   const meta = isObject(result['_meta']) ? result['_meta']['io.modelcontextprotocol/serverInfo'] : undefined;
   const info = isObject(meta) ? meta : result['serverInfo'];
-  return isObject(info) ? `${info['name']} ${info['version'] ?? ''}`.trim().slice(0, 200) : 'a server without a name';
+  return isObject(info)
+    ? `${textOf(info['name'])} ${textOf(info['version'])}`.trim().slice(0, 200)
+    : 'a server without a name';
 }

@@ -1,11 +1,12 @@
-import { type buildConnector, Client, Pool } from 'undici';
+import type { buildConnector, Client as UndiciClient, Pool as UndiciPool } from 'undici';
 import { GatewayError } from '../domain/errors.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import type { NetworkGuard } from './network-guard.ts';
+import { Client, Pool } from './undici.ts';
 
 /** Where the requests of one upstream go, worked out once per revision. */
 export interface Target {
-  readonly pool: Pool;
+  readonly pool: UndiciPool;
   /** Scheme, host and port. */
   readonly origin: string;
   /** Path and query of the upstream's URL. */
@@ -20,9 +21,9 @@ export interface UpstreamPools {
   /** The pool and path of an upstream; throws `internal` for an upstream without a URL. */
   targetOf(upstream: Upstream): Target;
   /** A connection of its own for a stream that stays open, so that streams do not take the place of calls. */
-  openClient(upstream: Upstream): Client;
+  openClient(upstream: Upstream): UndiciClient;
   /** Ends a connection made by `openClient` at once. */
-  endClient(client: Client): void;
+  endClient(client: UndiciClient): void;
   /** Ends the connections of an upstream after their exchanges. */
   forget(upstreamId: string): void;
   /** Ends all connections at once; unfinished exchanges fail. */
@@ -49,7 +50,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 export function createUpstreamPools(options: UpstreamPoolsOptions): UpstreamPools {
   const { guard, maxConnections = 1024, idleMs = 60_000 } = options;
   const entries = new Map<string, Entry>();
-  const clients = new Set<Client>();
+  const clients = new Set<UndiciClient>();
 
   const forget = (upstreamId: string): void => {
     const entry = entries.get(upstreamId);
@@ -69,14 +70,14 @@ export function createUpstreamPools(options: UpstreamPoolsOptions): UpstreamPool
     return created;
   };
 
-  const openClient = (upstream: Upstream): Client => {
+  const openClient = (upstream: Upstream): UndiciClient => {
     const { origin, connect } = entryOf(upstream);
     const client = new Client(origin, { connect, pipelining: 1 });
     clients.add(client);
     return client;
   };
 
-  const endClient = (client: Client): void => {
+  const endClient = (client: UndiciClient): void => {
     clients.delete(client);
     // Not at once: the caller may be inside the client's parser.
     queueMicrotask(() => void client.destroy());

@@ -21,7 +21,7 @@ export class RestartDelay {
 
   /** Notes a start; throws `unavailable` when it is too early for one. */
   start(): void {
-    const waitMs = this.#notBefore - this.#now();
+    const { waitMs } = this;
     if (waitMs > 0) {
       const message =
         `The upstream "${this.#slug}" failed ${this.#failures} times in a row; ` +
@@ -38,6 +38,11 @@ export class RestartDelay {
     this.#lastMessage = error.message;
     const delayMs = this.#failures < 2 ? 0 : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (this.#failures - 2));
     this.#notBefore = this.#now() + delayMs;
+  }
+
+  /** Milliseconds until a start is allowed again. */
+  get waitMs(): number {
+    return Math.max(0, this.#notBefore - this.#now());
   }
 
   /** True when past failures no longer matter. */

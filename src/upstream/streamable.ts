@@ -53,10 +53,7 @@ export function createStreamableClient(deps: { pools: UpstreamPools; credentials
       const exchange = new HttpExchange(pools, upstream, sink);
       const headers = credentials.headersOf(upstream);
       if (headers instanceof Promise) {
-        headers.then(
-          (opened) => exchange.start(request, opened),
-          (error) => exchange.fail(error),
-        );
+        headers.then((opened) => exchange.start(request, opened)).catch((error) => exchange.fail(error));
       } else {
         exchange.start(request, headers);
       }

@@ -5,9 +5,10 @@ import type { UpstreamLog } from './connection.ts';
 import type { OpenConnection } from './connections.ts';
 import { DISCOVER, modernHeaders } from './discover.ts';
 import type { EraBook } from './era.ts';
-import { LEGACY_VERSION, MODERN_VERSION } from './gateway-client.ts';
+import { MODERN_VERSION } from './gateway-client.ts';
 import type { UpstreamHealth } from './health.ts';
 import { callOverHttp } from './http-call.ts';
+import { textOf } from './message.ts';
 import { endOwnSession, openOwnSession, responseIn, serverNameIn } from './own-sessions.ts';
 import { ProcessLimit } from './process-limit.ts';
 import { GATEWAY_CLIENT } from './routes.ts';
@@ -83,7 +84,7 @@ async function introduceModern(client: StreamableClient, upstream: Upstream): Pr
 async function introduceLegacy(client: StreamableClient, upstream: Upstream): Promise<Introduction> {
   const session = await openOwnSession(client, upstream);
   endOwnSession(client, session);
-  const version = String(session.initializeResult['protocolVersion']);
+  const version = textOf(session.initializeResult['protocolVersion']);
   return { status: 200, server: serverNameIn(session.initializeResult), version };
 }
 
@@ -107,7 +108,7 @@ async function introduceByConnection(
     const channel = await slot.open();
     const options = { client: GATEWAY_CLIENT, signal: new AbortController().signal, onMessage: () => undefined };
     const result = channel.initializeResult ?? resultOf(upstream, await channel.request(DISCOVER, options));
-    const version = isModern ? MODERN_VERSION : String(result['protocolVersion'] ?? LEGACY_VERSION);
+    const version = isModern ? MODERN_VERSION : textOf(result['protocolVersion']);
     return { status: upstream.transport.kind === 'sse' ? 200 : 0, server: serverNameIn(result), version };
   } finally {
     void slot.end();

@@ -8,6 +8,8 @@ export interface BadRequest {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
+  /** Over HTTP/2: the body never ends. */
+  readonly keepsOpen?: boolean;
 }
 
 /** A whole HTTP answer. */
@@ -34,7 +36,8 @@ export function send(port: number, { method = 'POST', path, headers = {}, body }
 }
 
 /** Sends a request over HTTP/2 with prior knowledge on a connection of its own. */
-export function sendHttp2(port: number, { method = 'POST', path, headers = {}, body }: BadRequest): Promise<Answer> {
+export function sendHttp2(port: number, badRequest: BadRequest): Promise<Answer> {
+  const { method = 'POST', path, headers = {}, body, keepsOpen = false } = badRequest;
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const session = connectHttp2(`http://127.0.0.1:${port}`);
   const stream = session.request({ ':method': method, ':path': path, ...headers });
@@ -49,7 +52,12 @@ export function sendHttp2(port: number, { method = 'POST', path, headers = {}, b
   });
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
   stream.on('close', () => resolve({ status, headers: received, text: Buffer.concat(chunks).toString() }));
-  stream.end(body);
+  if (keepsOpen) {
+    stream.on('end', () => stream.close());
+    stream.write(body ?? '');
+  } else {
+    stream.end(body);
+  }
   return promise.finally(() => session.destroy());
 }
 

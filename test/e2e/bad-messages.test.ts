@@ -98,8 +98,18 @@ describe('JSON that is no message of MCP', () => {
     await expectError(GOOD_CALL.replace('"2.0"', '2.0'), -32600, `'jsonrpc' must be "2.0"`, 7);
     await expectError(GOOD_CALL.replace('"2.0"', '"1.0"'), -32600, `'jsonrpc' must be "2.0"`, 7);
     await expectError('{"jsonrpc":"2.0","id":7}', -32600, "the message has no 'method'", 7);
-    await expectError('{"jsonrpc":"2.0","id":7,"method":5}', -32600, "the message has no 'method'", 7);
-    await expectError('{"jsonrpc":"2.0","id":7,"method":5,"result":{}}', -32600, "the message has no 'method'", 7);
+    await expectError(
+      '{"jsonrpc":"2.0","id":7,"method":5}',
+      -32600,
+      "a request has a 'method', a string, and neither 'result' nor 'error'",
+      7,
+    );
+    await expectError(
+      '{"jsonrpc":"2.0","id":7,"method":5,"result":{}}',
+      -32600,
+      "a request has a 'method', a string, and neither 'result' nor 'error'",
+      7,
+    );
     await expectError(call('[]'), -32600, "'params' must be an object", 7);
     await expectError(call('null'), -32600, "'params' must be an object", 7);
   });
@@ -185,7 +195,7 @@ describe('headers of the legacy era', () => {
       expect(answer.status).toBe(400);
       expect(refusalOf(answer)).toMatchObject({
         code: 'validation_failed',
-        message: "The header 'Content-Type' must be 'application/json'.",
+        message: "The header 'Content-Type' must be 'application/json', in UTF-8.",
       });
     }
     expect((await post(GOOD_CALL, { 'content-type': 'Application/JSON; charset=UTF-8' })).text).toBe(GOOD_ANSWER);

@@ -44,6 +44,11 @@ export function postModern(caller: McpCaller, { params, ...message }: Json & { p
   });
 }
 
+/** The messages without announcements that a list has changed, which an upstream may send to anybody at any time. */
+export function withoutListChanges(messages: readonly Json[]): Json[] {
+  return messages.filter(({ method }) => !String(method).endsWith('/list_changed'));
+}
+
 /** Opens a legacy session; the returned caller carries its id. */
 export async function openSession(caller: McpCaller, capabilities: Json = {}): Promise<McpCaller> {
   const clientInfo = { name: 'e2e', version: '1' };

@@ -58,10 +58,13 @@ export function createWatcher(filter?: WatchFilter, cursor = ''): Watcher {
     open(client) {
       leave = new AbortController();
       return new Promise((resolve, reject) => {
-        end = follow(client, resolve).catch((error: unknown) => {
-          reject(error);
-          return error;
-        });
+        end = follow(client, resolve).then(
+          () => reject(new Error('the stream ended before anything was sent')),
+          (error: unknown) => {
+            reject(error);
+            return error;
+          },
+        );
       });
     },
     ended: () => end,

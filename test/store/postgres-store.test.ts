@@ -81,7 +81,7 @@ describe('the store on PostgreSQL', () => {
     const url = await createTestDatabaseUrl();
     const errors: unknown[] = [];
     const store = await openUntilTestEnds({ kind: 'postgres', url }, (error) => errors.push(error));
-    const other = await openUntilTestEnds({ kind: 'postgres', url });
+    const other = await openUntilTestEnds({ kind: 'postgres', url }, () => {});
     await insertProject(store.db, project());
     const heard = vi.fn();
     store.onConfigChange(heard);

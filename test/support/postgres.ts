@@ -26,13 +26,16 @@ export interface TestPostgres {
 
 /** Vitest's `globalSetup`: starts one PostgreSQL for the run and returns what stops it. */
 export async function setup(_project?: TestProject): Promise<() => Promise<void>> {
-  const server = await startPostgres();
+  const server = await startPostgres({ durable: false });
   process.env[SERVER_URL] = server.url;
   return server.stop;
 }
 
-/** Starts a PostgreSQL 18 on a free loopback port with its data in a temporary folder that `stop` removes. */
-export async function startPostgres(): Promise<TestPostgres> {
+/**
+ * Starts a PostgreSQL 18 on a free loopback port with its data in a temporary folder that `stop` removes. Not `durable` = a commit
+ * does not wait for the disk: for tests, which never take the machine's power away, not for measurements.
+ */
+export async function startPostgres({ durable = true }: { readonly durable?: boolean } = {}): Promise<TestPostgres> {
   const databaseDir = await mkdtemp(join(tmpdir(), 'portcullis-postgres-'));
   const port = await freePort();
   const messages: string[] = [];
@@ -45,7 +48,11 @@ export async function startPostgres(): Promise<TestPostgres> {
     // PostgreSQL refuses to run as root; the package then makes a user of its own.
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--encoding=UTF8', '--locale=C'],
-    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'max_connections=300'],
+    postgresFlags: [
+      ...['-c', 'listen_addresses=127.0.0.1'],
+      ...['-c', 'max_connections=300'],
+      ...(durable ? [] : ['-c', 'fsync=off', '-c', 'full_page_writes=off']),
+    ],
     onLog: (message) => messages.push(message),
     onError: (error) => messages.push(String(error)),
   });

@@ -39,6 +39,26 @@ export function toolCall(id: string | number, name: string, args: object = {}, m
   };
 }
 
+/** A message that the fake upstream received. */
+export interface ReceivedMessage {
+  readonly id?: unknown;
+  readonly method?: string;
+  readonly params?: { readonly name?: string; readonly reason?: string };
+  readonly result?: JsonObject;
+  readonly error?: { readonly code: number; readonly message: string };
+}
+
+/** What the tools of the fake upstream, and of the real ones, answer. */
+export interface ToolResult {
+  readonly pid: number;
+  readonly received: readonly ReceivedMessage[];
+  readonly reply: ReceivedMessage;
+  readonly initializeParams: JsonObject;
+  readonly content: readonly { readonly text: string }[];
+  readonly structuredContent: JsonObject;
+  readonly isError: boolean;
+}
+
 /** One client with a channel: it collects what comes with its calls and what comes on its listening stream. */
 export class TestClient {
   readonly client: ChannelClient;
@@ -65,9 +85,9 @@ export class TestClient {
   }
 
   /** The result of a tool call. */
-  async call(name: string, args: object = {}, meta?: object): Promise<any> {
+  async call(name: string, args: object = {}, meta?: object): Promise<ToolResult> {
     const answer = await this.send(toolCall(++this.#lastId, name, args, meta));
-    return answer.result ?? answer;
+    return answer.result as ToolResult;
   }
 
   listen(): () => void {
@@ -75,6 +95,18 @@ export class TestClient {
       this.heard.push(message);
       this.#waiting.shift()?.(message);
     });
+  }
+
+  /** The first message of a method, of a call or of the listening stream; it may have come already. */
+  async first(method: string): Promise<JsonObject> {
+    const matches = (message: JsonObject) => message['method'] === method;
+    for (;;) {
+      const found = this.withCalls.find(matches) ?? this.heard.find(matches);
+      if (found !== undefined) {
+        return found;
+      }
+      await this.next();
+    }
   }
 
   /** The next message of a call or of the listening stream. */

@@ -11,7 +11,7 @@ import { fakeUpstream } from './stdio.ts';
 const cleanUps: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) {
+  for (const cleanUp of cleanUps.splice(0).toReversed()) {
     await cleanUp();
   }
 });

@@ -6,6 +6,8 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 type Json = Record<string, unknown>;
+/** Of a request; clients of this fake use no others. */
+type Id = string | number;
 
 const send = (message: Json) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
 const asked = new Map<unknown, (answer: Json) => void>();
@@ -13,7 +15,7 @@ const received: Json[] = [];
 let lastId = 0;
 let initializeParams: unknown;
 
-const tools: Record<string, (id: unknown, args: Json, meta: Json) => void> = {
+const tools: Record<string, (id: Id, args: Json, meta: Json) => void> = {
   echo: (id, args) => answer(id, args),
   received: (id) => answer(id, { received }),
   initialized: (id) => answer(id, { initializeParams }),
@@ -24,7 +26,9 @@ const tools: Record<string, (id: unknown, args: Json, meta: Json) => void> = {
     answer(id, { pid: process.pid, child: child.pid });
   },
   crash(_id, args) {
-    process.stderr.write(`first line\n${String(args.say ?? 'out of tools')}\n`, () => process.exit(3));
+    process.stderr.write(`first line\n${typeof args.say === 'string' ? args.say : 'out of tools'}\n`, () =>
+      process.exit(3),
+    );
   },
   hang: () => undefined,
   freeze: () => {
@@ -77,10 +81,10 @@ const tools: Record<string, (id: unknown, args: Json, meta: Json) => void> = {
 };
 
 const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
-const listens = new Set<unknown>();
+const listens = new Set<Id>();
 
 /** What only a modern upstream does; started with `--modern`. */
-const modernMethods: Record<string, (id: unknown, params: Json) => void> = {
+const modernMethods: Record<string, (id: Id, params: Json) => void> = {
   'server/discover': (id) =>
     answer(id, {
       resultType: 'complete',
@@ -98,13 +102,13 @@ const modernMethods: Record<string, (id: unknown, params: Json) => void> = {
 };
 
 Object.assign(tools, {
-  change(id: unknown) {
+  change(id: Id) {
     for (const listen of listens) {
       send({ method: 'notifications/tools/list_changed', params: { _meta: { [SUBSCRIPTION]: listen } } });
     }
     answer(id, {});
   },
-  endListens(id: unknown, args: Json) {
+  endListens(id: Id, args: Json) {
     for (const listen of listens) {
       if (args.how === 'answer') {
         answer(listen, { resultType: 'complete', _meta: { [SUBSCRIPTION]: listen } });
@@ -117,27 +121,27 @@ Object.assign(tools, {
   },
 });
 
-function answer(id: unknown, result: unknown): void {
+function answer(id: Id, result: unknown): void {
   send({ id, result });
 }
 
-function onMessage(message: Json): void {
+function onMessage(message: Json & { id?: Id; method?: string }): void {
   const { id, method } = message;
   received.push(message);
   if (method === undefined) {
     asked.get(id)?.(message);
     asked.delete(id);
-  } else if (process.argv.includes('--modern') && modernMethods[String(method)] !== undefined) {
-    modernMethods[String(method)]?.(id, (message.params ?? {}) as Json);
+  } else if (process.argv.includes('--modern') && modernMethods[method] !== undefined) {
+    modernMethods[method]?.(id as Id, (message.params ?? {}) as Json);
   } else if (method === 'initialize' && !process.argv.includes('--modern')) {
     initializeParams = message.params;
     const { protocolVersion } = message.params as Json;
-    answer(id, { protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'fake', version: '1' } });
+    answer(id as Id, { protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'fake', version: '1' } });
   } else if (method === 'tools/call') {
     const { name, arguments: args, _meta } = message.params as Json;
-    tools[String(name)]?.(id, (args ?? {}) as Json, (_meta ?? {}) as Json);
+    tools[String(name)]?.(id as Id, (args ?? {}) as Json, (_meta ?? {}) as Json);
   } else if (id !== undefined) {
-    send({ id, error: { code: -32601, message: `no ${String(method)}` } });
+    send({ id, error: { code: -32601, message: `no ${method}` } });
   }
 }
 

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer as createTcpServer, type Socket } from 'node:net';
 import type { ProjectId, UpstreamId } from '../../src/domain/ids.ts';
@@ -46,6 +46,20 @@ export async function serveHttp(handler: RequestListener): Promise<Listening> {
       server.closeAllConnections();
     });
   return { url: `http://127.0.0.1:${port}/mcp`, port, stop };
+}
+
+/** Like {@link serveHttp}, with the whole body of each request as text; an answer that throws is a bug of the test. */
+export function serveTexts(
+  answer: (request: IncomingMessage, text: string, response: ServerResponse) => void,
+): Promise<Listening> {
+  return serveHttp((request, response) => {
+    let text = '';
+    request.setEncoding('utf8');
+    request.on('data', (part: string) => {
+      text += part;
+    });
+    request.on('end', () => answer(request, text, response));
+  });
 }
 
 /** A TCP server on a free loopback port, for upstreams that are not even HTTP. */

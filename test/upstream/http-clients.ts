@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
+import { request } from 'undici';
 import { createCredentials } from '../../src/upstream/credentials.ts';
 import { createNetworkGuard } from '../../src/upstream/network-guard.ts';
 import { createUpstreamPools } from '../../src/upstream/pools.ts';
@@ -34,7 +35,8 @@ export async function serveEverything(transport: 'sse' | 'streamableHttp'): Prom
 async function reachable(port: number): Promise<void> {
   for (;;) {
     try {
-      await fetch(`http://127.0.0.1:${port}/`);
+      const { body } = await request(`http://127.0.0.1:${port}/`);
+      await body.dump();
       return;
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 20));

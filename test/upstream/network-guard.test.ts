@@ -42,7 +42,7 @@ describe('the network guard', () => {
     ];
     for (const address of refused) {
       const error = guard.refusalOf(address);
-      expect(error?.reason, address).toBe('bad_gateway');
+      expect([address, error?.reason]).toEqual([address, 'bad_gateway']);
       expect(error?.message).toContain('GATEWAY_UPSTREAM_NETWORKS');
       expect(error?.message).not.toContain(address);
     }
@@ -53,33 +53,33 @@ describe('the network guard', () => {
     expect(guard.refusalOf('127.0.0.1')).toBeUndefined();
     expect(guard.refusalOf('::1')).toBeUndefined();
     for (const address of ['10.0.0.1', '169.254.169.254', '::ffff:127.0.0.1', '0.0.0.0']) {
-      expect(guard.refusalOf(address)?.reason, address).toBe('bad_gateway');
+      expect([address, guard.refusalOf(address)?.reason]).toEqual([address, 'bad_gateway']);
     }
   });
 
   test('the word private allows private addresses but no metadata service', () => {
     const guard = createNetworkGuard(['private']);
     for (const address of ['10.0.0.1', '172.31.255.255', '192.168.0.1', 'fd12::1']) {
-      expect(guard.refusalOf(address), address).toBeUndefined();
+      expect([address, guard.refusalOf(address)]).toEqual([address, undefined]);
     }
     for (const address of ['127.0.0.1', '169.254.169.254', 'fd00:ec2::254']) {
-      expect(guard.refusalOf(address)?.reason, address).toBe('bad_gateway');
+      expect([address, guard.refusalOf(address)?.reason]).toEqual([address, 'bad_gateway']);
     }
   });
 
   test('a CIDR allows exactly its network, also a metadata service', () => {
     const guard = createNetworkGuard(['10.1.0.0/16', '169.254.169.254/32', '::ffff:10.1.0.0/112']);
     for (const address of ['10.1.2.3', '169.254.169.254', '::ffff:10.1.0.9']) {
-      expect(guard.refusalOf(address), address).toBeUndefined();
+      expect([address, guard.refusalOf(address)]).toEqual([address, undefined]);
     }
     for (const address of ['10.2.0.1', '169.254.169.253', '::ffff:10.2.0.1']) {
-      expect(guard.refusalOf(address)?.reason, address).toBe('bad_gateway');
+      expect([address, guard.refusalOf(address)?.reason]).toEqual([address, 'bad_gateway']);
     }
   });
 
   test('an entry that is neither a word nor a CIDR is a bad setting', () => {
     for (const entry of ['localhost', '10.0.0.1', '10.0.0.0/33', '']) {
-      expect(() => createNetworkGuard([entry]), entry).toThrow('GATEWAY_UPSTREAM_NETWORKS');
+      expect(() => createNetworkGuard([entry])).toThrow('GATEWAY_UPSTREAM_NETWORKS');
     }
   });
 });

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { PrincipalId, ProjectId } from '../../src/domain/ids.ts';
 import type { Principal } from '../../src/domain/principal.ts';
@@ -8,15 +7,15 @@ import { createUpstreamHealth } from '../../src/upstream/health.ts';
 import { createOwnClient, type OwnClientDeps } from '../../src/upstream/own-client.ts';
 import { createTestUpstream } from '../../src/upstream/upstream-test.ts';
 import { channelsOf } from './channel-clients.ts';
-import { serveHttp, upstreamOf } from './fixtures.ts';
+import { serveHttp, serveTexts, upstreamOf } from './fixtures.ts';
 import { httpClientOf, serveEverything } from './http-clients.ts';
 import { SDK_STDIO_PROGRAM, serveSdk } from './sdk-upstream.ts';
-import { fakeUpstream, gone, silentLog } from './stdio.ts';
+import { fakeUpstream, gone, isAlive, silentLog } from './stdio.ts';
 
 const cleanUps: (() => Promise<void> | void)[] = [];
 
 afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) {
+  for (const cleanUp of cleanUps.splice(0).toReversed()) {
     await cleanUp();
   }
 });
@@ -64,11 +63,17 @@ function stdio(command: string, args: readonly string[], changes: Partial<Upstre
   return upstreamOf(transport, { timeoutMs: 10_000, ...changes });
 }
 
+interface Message {
+  readonly id?: number;
+  readonly method?: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
 interface Received {
   readonly method: string | undefined;
   readonly session: unknown;
   readonly version: unknown;
-  readonly message: any;
+  readonly message: Message | undefined;
 }
 
 /** A legacy server with sessions; `answer` may take a request, else it is answered with its own params. */
@@ -78,19 +83,15 @@ async function legacyServer(
   const received: Received[] = [];
   const sessions = new Set<string>();
   const server = await served(
-    serveHttp(async (request: IncomingMessage, response) => {
-      let text = '';
-      for await (const chunk of request) {
-        text += chunk;
-      }
-      const message = text === '' ? undefined : JSON.parse(text);
+    serveTexts((request, text, response) => {
+      const message = text === '' ? undefined : (JSON.parse(text) as Message);
       const { 'mcp-session-id': session, 'mcp-protocol-version': version } = request.headers;
       const entry = { method: message?.method ?? request.method, session, version, message };
       received.push(entry);
       const respond = (status: number, type: string, body: string) =>
         void response.writeHead(status, { 'content-type': type }).end(body);
       const result = (value: object) =>
-        respond(200, 'application/json', JSON.stringify({ jsonrpc: '2.0', id: message.id, result: value }));
+        respond(200, 'application/json', JSON.stringify({ jsonrpc: '2.0', id: message?.id, result: value }));
       if (entry.method === 'server/discover') {
         respond(400, 'application/json', '{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"no session"}}');
       } else if (entry.method === 'initialize') {
@@ -104,7 +105,7 @@ async function legacyServer(
           'application/json',
           '{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}',
         );
-      } else if (request.method === 'DELETE' || message.id === undefined || message.method === undefined) {
+      } else if (request.method === 'DELETE' || message?.id === undefined || message.method === undefined) {
         respond(202, 'text/plain', '');
       } else if (!answer(entry, respond)) {
         result(message.params);
@@ -171,11 +172,11 @@ describe("the gateway's own calls", () => {
     await own.request(upstream, principal('bob'), 'tools/call', { name: 'x' });
     expect(server.methods().filter((method) => method === 'initialize')).toHaveLength(2);
     const calls = server.received.filter(({ method }) => method === 'tools/call');
-    expect(calls.map(({ session, version }) => `${session} ${version}`)).toEqual([
-      'session-1 2025-06-18',
-      'session-1 2025-06-18',
-      'session-1 2025-06-18',
-      'session-2 2025-06-18',
+    expect(calls.map(({ session, version }) => [session, version])).toEqual([
+      ['session-1', '2025-06-18'],
+      ['session-1', '2025-06-18'],
+      ['session-1', '2025-06-18'],
+      ['session-2', '2025-06-18'],
     ]);
     expect(JSON.stringify(server.received)).not.toContain('Secretname');
   });
@@ -186,6 +187,16 @@ describe("the gateway's own calls", () => {
     await own.request(http(server.url), ann, 'a', {});
     server.forgetSessions();
     expect(await own.request(http(server.url), ann, 'b', { x: 1 })).toEqual({ x: 1 });
+    expect(server.methods().filter((method) => method === 'initialize')).toHaveLength(2);
+  });
+
+  test('open one new session for many calls that lost theirs at once', async () => {
+    const server = await legacyServer();
+    const { own } = setUp();
+    await own.request(http(server.url), ann, 'a', {});
+    server.forgetSessions();
+    const calls = [1, 2, 3, 4].map((x) => own.request(http(server.url), ann, 'b', { x }));
+    expect(await Promise.all(calls)).toEqual([{ x: 1 }, { x: 2 }, { x: 3 }, { x: 4 }]);
     expect(server.methods().filter((method) => method === 'initialize')).toHaveLength(2);
   });
 
@@ -206,7 +217,7 @@ describe("the gateway's own calls", () => {
         { jsonrpc: '2.0', id: 's1', method: 'sampling/createMessage', params: {} },
         { jsonrpc: '2.0', id: 's2', method: 'ping' },
         { jsonrpc: '2.0', method: 'notifications/message', params: {} },
-        { jsonrpc: '2.0', id: message.id, result: { ok: 'é' } },
+        { jsonrpc: '2.0', id: message?.id, result: { ok: 'é' } },
       ];
       respond(
         200,
@@ -235,9 +246,9 @@ describe("the gateway's own calls", () => {
 
   test('collect all pages of tools, and no more than 100', async () => {
     const server = await legacyServer(({ message }, respond) => {
-      const page = Number(message.params.cursor ?? 0);
+      const page = Number(message?.params['cursor'] ?? 0);
       const result = { tools: [{ name: `t${page}` }], nextCursor: String(page + 1) };
-      respond(200, 'application/json', JSON.stringify({ jsonrpc: '2.0', id: message.id, result }));
+      respond(200, 'application/json', JSON.stringify({ jsonrpc: '2.0', id: message?.id, result }));
       return true;
     });
     const tools = await setUp().own.listTools(http(server.url), ann);
@@ -249,7 +260,7 @@ describe("the gateway's own calls", () => {
       respond(
         200,
         'application/json',
-        JSON.stringify({ jsonrpc: '2.0', id: message.id, error: { code: -32602, message: 'bad', data: { a: 1 } } }),
+        JSON.stringify({ jsonrpc: '2.0', id: message?.id, error: { code: -32602, message: 'bad', data: { a: 1 } } }),
       );
       return true;
     });
@@ -289,10 +300,10 @@ describe("the gateway's own calls", () => {
     const { own, health } = setUp();
     const aborted = new AbortController();
     const call = own.request(http(server.url), ann, 'slow', {}, { signal: aborted.signal });
-    const failed = expect(call).rejects.toMatchObject({ reason: 'canceled' });
+    const failed = call.catch((error: unknown) => error);
     await expect.poll(server.methods).toContain('slow');
     aborted.abort();
-    await failed;
+    expect(await failed).toMatchObject({ reason: 'canceled' });
     await expect.poll(server.methods).toContain('notifications/cancelled');
     expect(health.isHealthy('upstream-1')).toBe(true);
   });
@@ -358,7 +369,12 @@ describe('the test of an upstream', () => {
       await testUpstream(fakeUpstream({ args: ['--refuse'] })),
       await testUpstream(fakeUpstream({ command: '/bin/sh' })),
     ];
-    expect(results.map(({ ok, status }) => [ok, status])).toEqual(Array(4).fill([false, 0]));
+    expect(results.map(({ ok, status }) => [ok, status])).toEqual([
+      [false, 0],
+      [false, 0],
+      [false, 0],
+      [false, 0],
+    ]);
     expect(results.map(({ message }) => message)).toEqual([
       expect.stringContaining('refused the connection. Check that it is running'),
       expect.stringContaining('refused the connection. Check that it is running'),
@@ -371,8 +387,9 @@ describe('the test of an upstream', () => {
 test('the process of an own call ends with the channels', async () => {
   const { own } = setUp();
   const { pid } = (await own.request(fakeUpstream(), ann, 'tools/call', { name: 'pid' })) as { pid: number };
-  for (const cleanUp of cleanUps.splice(0).reverse()) {
+  for (const cleanUp of cleanUps.splice(0).toReversed()) {
     await cleanUp();
   }
   await gone(pid);
+  expect(isAlive(pid)).toBe(false);
 });

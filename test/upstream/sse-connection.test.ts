@@ -2,13 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Upstream } from '../../src/domain/upstream.ts';
 import { channelsOf, clientOf, connect, toolCall } from './channel-clients.ts';
-import { type Listening, serveHttp, upstreamOf } from './fixtures.ts';
+import { type Listening, serveTexts, upstreamOf } from './fixtures.ts';
 import { httpClientOf } from './http-clients.ts';
 
 const cleanUps: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) {
+  for (const cleanUp of cleanUps.splice(0).toReversed()) {
     await cleanUp();
   }
 });
@@ -41,7 +41,7 @@ async function fakeSse(
 ): Promise<FakeSse> {
   const posted: string[] = [];
   const streams: ServerResponse[] = [];
-  const server = await serveHttp(async (request, response) => {
+  const server = await serveTexts((request, text, response) => {
     if (request.method === 'GET') {
       if (options.onGet?.(request, response) === true) {
         return;
@@ -50,10 +50,6 @@ async function fakeSse(
       response.write(`: hello\n\nevent: endpoint\r\ndata: ${options.endpoint ?? '/messages?session=1'}\r\n\r\n`);
       streams.push(response);
       return;
-    }
-    let text = '';
-    for await (const chunk of request.setEncoding('utf8')) {
-      text += chunk;
     }
     posted.push(`${request.url} ${text}`);
     if (options.onPost?.(text, response) === true) {
@@ -173,6 +169,16 @@ describe('a two-endpoint SSE upstream', () => {
     expect(fake.streams).toHaveLength(2);
   });
 
+  test('that closes its stream is connected to again for those who listen', async () => {
+    const fake = await fakeSse();
+    const ann = await connect(setUp(), sseUpstream(fake.server.url), clientOf('ann', 's1'));
+    ann.listen();
+    fake.streams[0]?.end();
+    await expect.poll(() => fake.posted.filter((line) => line.includes('initialized')).length).toBe(2);
+    fake.streams[1]?.write('data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n');
+    expect(await ann.first('notifications/tools/list_changed')).toBeDefined();
+  });
+
   test('that sends an endless event is cut off', async () => {
     const fake = await fakeSse();
     const ann = await connect(setUp(), sseUpstream(fake.server.url), clientOf('ann', 's1'));
@@ -192,5 +198,6 @@ describe('a two-endpoint SSE upstream', () => {
     const closed = new Promise<void>((resolve) => fake.streams[0]?.on('close', resolve));
     channels.forget(upstream.id);
     await closed;
+    expect(fake.streams[0]?.destroyed).toBe(true);
   });
 });

@@ -13,6 +13,14 @@ afterEach(async () => {
   await Promise.all(started.splice(0).map((processes) => processes.close()));
 });
 
+/** What the tools of the fake upstream answer here. */
+interface FakeResult {
+  readonly pid: number;
+  readonly child: number;
+  readonly text: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
 async function connect(upstream: Upstream, log = silentLog) {
   const processes = processesOf(log);
   started.push(processes);
@@ -21,9 +29,7 @@ async function connect(upstream: Upstream, log = silentLog) {
   connection.onMessage((text) => waiting.shift()?.(text));
   const closed = new Promise<GatewayError>((resolve) => connection.onClose(resolve));
   const call = (name: string, args: object = {}) => {
-    const answer = new Promise<Record<string, any>>((resolve) =>
-      waiting.push((text) => resolve(JSON.parse(text).result)),
-    );
+    const answer = new Promise<FakeResult>((resolve) => waiting.push((text) => resolve(JSON.parse(text).result)));
     void send(connection, name, args);
     return answer;
   };
@@ -150,7 +156,9 @@ describe('a stdio connection', () => {
     const second = await crashed.call('child');
     await send(crashed.connection, 'crash');
     await crashed.closed;
-    await Promise.all([first.pid, first.child, second.pid, second.child].map(gone));
+    const pids = [first.pid, first.child, second.pid, second.child];
+    await Promise.all(pids.map(gone));
+    expect(pids.filter(isAlive)).toEqual([]);
   });
 
   test('is gone when the gateway exits, even by an uncaught error', async () => {

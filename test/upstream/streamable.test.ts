@@ -231,8 +231,8 @@ describe('an exchange with a streamable HTTP upstream', () => {
         guard: createNetworkGuard([]),
       });
       expect(text).toBe('');
-      expect(error?.reason, host).toBe('bad_gateway');
-      expect(error?.message, host).toContain('GATEWAY_UPSTREAM_NETWORKS');
+      expect([host, error?.reason]).toEqual([host, 'bad_gateway']);
+      expect(error?.message).toContain('GATEWAY_UPSTREAM_NETWORKS');
     }
     const allowed = await answerOf(httpUpstream(`http://localhost:${server.port}/mcp`), post);
     expect(allowed.text).toBe('secret');

@@ -64,7 +64,7 @@ export async function updateUpstream(
   changes: UpstreamChanges,
 ): Promise<Upstream | undefined> {
   const old = await findUpstream(db, id);
-  if (old === undefined || old.revision !== revision) return undefined;
+  if (old === undefined) return undefined;
   const changed = applyChanges(old, changes);
   const result = await db
     .updateTable('upstreams')

@@ -6,9 +6,9 @@ import type { EraBook } from './era.ts';
 import { GATEWAY_INITIALIZE, MODERN_META } from './gateway-client.ts';
 import { callOverHttp } from './http-call.ts';
 import { type JsonObject, metaOf } from './message.ts';
-import { type OwnSessions, responseIn } from './own-sessions.ts';
+import type { OwnSessions } from './own-sessions.ts';
 import { nameHeader } from './param-headers.ts';
-import { resultOf } from './rpc-error.ts';
+import { responseIn, resultOf } from './rpc-error.ts';
 import type { StreamableClient } from './streamable.ts';
 
 /** One request of the gateway's own. */

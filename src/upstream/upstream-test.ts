@@ -8,11 +8,11 @@ import type { EraBook } from './era.ts';
 import { MODERN_VERSION } from './gateway-client.ts';
 import type { UpstreamHealth } from './health.ts';
 import { callOverHttp } from './http-call.ts';
-import { textOf } from './message.ts';
-import { endOwnSession, openOwnSession, responseIn, serverNameIn } from './own-sessions.ts';
+import { isObject, type JsonObject, textOf } from './message.ts';
+import { endOwnSession, openOwnSession } from './own-session.ts';
 import { ProcessLimit } from './process-limit.ts';
 import { GATEWAY_CLIENT } from './routes.ts';
-import { resultOf, UpstreamRpcError } from './rpc-error.ts';
+import { responseIn, resultOf, UpstreamRpcError } from './rpc-error.ts';
 import type { StreamableClient } from './streamable.ts';
 
 /** How a test of an upstream went. */
@@ -142,4 +142,13 @@ function messageOf(upstream: Upstream, error: unknown): string {
     return `The upstream "${upstream.slug}" answered with the error ${error.code}: ${error.message}`;
   }
   return `The upstream "${upstream.slug}" could not be tested; the log of the gateway says why.`;
+}
+
+/** Name and version in the result of `initialize` or `server/discover`, for people. */
+function serverNameIn(result: JsonObject): string {
+  const meta = isObject(result['_meta']) ? result['_meta']['io.modelcontextprotocol/serverInfo'] : undefined;
+  const info = isObject(meta) ? meta : result['serverInfo'];
+  return isObject(info)
+    ? `${textOf(info['name'])} ${textOf(info['version'])}`.trim().slice(0, 200)
+    : 'a server without a name';
 }

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { describe, expect, it, vi } from 'vitest';
 import {
   lockConfig,
@@ -33,7 +34,7 @@ describe.each(databases)('changes of configuration on $name', ({ locate }) => {
 
   it('leave nothing behind when the write fails', async () => {
     const store = await openUntilTestEnds(await locate());
-    const rung = vi.fn();
+    const rung = vi.fn<() => void>();
     store.onConfigChange(rung);
     const failing = withChange(store, 'project', PROJECT, async (trx) => {
       await insertProject(trx, project());
@@ -85,16 +86,24 @@ describe.each(databases)('changes of configuration on $name', ({ locate }) => {
   it('wait for a writer that holds the lock', async () => {
     const store = await openUntilTestEnds(await locate());
     await insertOwner(store.db);
-    const rename = (displayName: string, revision: number) =>
-      store.db.transaction().execute(async (trx) => {
-        await lockConfig(trx);
-        const before = await findProject(trx, PROJECT);
-        await updateProject(trx, PROJECT, revision, { displayName, updateTime: NOW });
-        return before?.displayName;
-      });
+    const locked = Promise.withResolvers<void>();
+    const first = store.db.transaction().execute(async (trx) => {
+      await lockConfig(trx);
+      locked.resolve();
+      // Long enough for the second writer to read the old name, if nothing held it back.
+      for (let n = 0; n < 50; n++) await sql`select 1`.execute(trx);
+      await updateProject(trx, PROJECT, 1, { displayName: 'One', updateTime: NOW });
+    });
+    await locked.promise;
+    const second = store.db.transaction().execute(async (trx) => {
+      await lockConfig(trx);
+      const before = await findProject(trx, PROJECT);
+      await updateProject(trx, PROJECT, 2, { displayName: 'Two', updateTime: NOW });
+      return before?.displayName;
+    });
 
-    const [first, second] = await Promise.all([rename('One', 1), rename('Two', 2)]);
-    expect([first, second].sort()).toEqual(['Default', 'One']);
+    await first;
+    expect(await second).toBe('One');
     expect((await findProject(store.db, PROJECT))?.displayName).toBe('Two');
   });
 });

@@ -266,7 +266,7 @@ describe.each(databases)('hot configuration on $name', ({ locate }) => {
         },
       },
     });
-    const onError = vi.fn();
+    const onError = vi.fn<(error: unknown) => void>();
     const config = await follow(fragile, { pollMs: 5, onError });
     expect(config.ageMs()).toBeLessThan(5_000);
     broken = true;

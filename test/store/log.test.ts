@@ -135,7 +135,7 @@ describe.each(databases)('the decision log on $name', ({ locate }) => {
 
     await expect(
       log.append({ decisions: [decision('d2'), decision('d1')], outcomes: [outcome('d1')] }),
-    ).rejects.toThrow();
+    ).rejects.toThrow(/unique/i);
     await untilReadable(log);
     const rows = await log.readAfter(START, { limit: 9 });
     expect(ids(rows)).toEqual(['d1']);
@@ -212,7 +212,7 @@ describe.each(databases)('the decision log on $name', ({ locate }) => {
 
   it('rings for committed decisions until the listener unsubscribes', async () => {
     const store = await openUntilTestEnds(await locate());
-    const rung = vi.fn();
+    const rung = vi.fn<() => void>();
     const unsubscribe = store.onDecision(rung);
     await append(store.log, 'd1');
     await vi.waitFor(() => expect(rung).toHaveBeenCalled());

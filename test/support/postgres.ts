@@ -49,9 +49,9 @@ export async function startPostgres({ durable = true }: { readonly durable?: boo
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--encoding=UTF8', '--locale=C'],
     postgresFlags: [
-      ...['-c', 'listen_addresses=127.0.0.1'],
-      ...['-c', 'max_connections=300'],
-      ...(durable ? [] : ['-c', 'fsync=off', '-c', 'full_page_writes=off']),
+      '--listen_addresses=127.0.0.1',
+      '--max_connections=300',
+      ...(durable ? [] : ['--fsync=off', '--full_page_writes=off']),
     ],
     onLog: (message) => messages.push(message),
     onError: (error) => messages.push(String(error)),

@@ -207,8 +207,8 @@ describe("the gateway's own calls", () => {
       await own.request(http(server.url), principal(id), 'm', {});
     }
     const deleted = () => server.received.filter(({ method }) => method === 'DELETE').map(({ session }) => session);
-    await expect.poll(deleted).toEqual(['session-1']);
-    await expect.poll(deleted).toHaveLength(3);
+    await expect.poll(deleted, { timeout: 5000 }).toEqual(['session-1']);
+    await expect.poll(deleted, { timeout: 5000 }).toHaveLength(3);
   });
 
   test('read an answer from an event stream and refuse what the upstream asks there', async () => {
@@ -232,7 +232,7 @@ describe("the gateway's own calls", () => {
       server.received
         .filter(({ message }) => message?.method === undefined && message !== undefined)
         .map(({ message }) => message);
-    await expect.poll(answers).toEqual(
+    await expect.poll(answers, { timeout: 5000 }).toEqual(
       expect.arrayContaining([
         {
           jsonrpc: '2.0',
@@ -301,10 +301,10 @@ describe("the gateway's own calls", () => {
     const aborted = new AbortController();
     const call = own.request(http(server.url), ann, 'slow', {}, { signal: aborted.signal });
     const failed = call.catch((error: unknown) => error);
-    await expect.poll(server.methods).toContain('slow');
+    await expect.poll(server.methods, { timeout: 5000 }).toContain('slow');
     aborted.abort();
     expect(await failed).toMatchObject({ reason: 'canceled' });
-    await expect.poll(server.methods).toContain('notifications/cancelled');
+    await expect.poll(server.methods, { timeout: 5000 }).toContain('notifications/cancelled');
     expect(health.isHealthy('upstream-1')).toBe(true);
   });
 });
@@ -319,7 +319,7 @@ describe('the test of an upstream', () => {
       latencyMs: expect.any(Number),
       message: 'Works: legacy 3, revision 2025-06-18.',
     });
-    await expect.poll(server.methods).toContain('DELETE');
+    await expect.poll(server.methods, { timeout: 5000 }).toContain('DELETE');
   });
 
   test('says what a modern upstream is', async () => {

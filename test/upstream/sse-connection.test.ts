@@ -174,7 +174,9 @@ describe('a two-endpoint SSE upstream', () => {
     const ann = await connect(setUp(), sseUpstream(fake.server.url), clientOf('ann', 's1'));
     ann.listen();
     fake.streams[0]?.end();
-    await expect.poll(() => fake.posted.filter((line) => line.includes('initialized')).length).toBe(2);
+    await expect
+      .poll(() => fake.posted.filter((line) => line.includes('initialized')).length, { timeout: 5000 })
+      .toBe(2);
     fake.streams[1]?.write('data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n');
     expect(await ann.first('notifications/tools/list_changed')).toBeDefined();
   });

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
 import { type ApiRoutes, createApiRoutes } from './api/routes.ts';
 import { createAccessTokens } from './authn/access-token.ts';
-import { type Authenticator, createAuthenticator, createOpenAuthenticator } from './authn/authenticate.ts';
+import { createAuthenticator, createOpenAuthenticator } from './authn/authenticate.ts';
 import { bootstrap, type FirstStart } from './authn/bootstrap.ts';
-import { type Keyring, openKeyring } from './authn/keyring.ts';
+import { openKeyring } from './authn/keyring.ts';
 import { createLastUseWriter } from './authn/last-use.ts';
 import { createLoginService } from './authn/login-service.ts';
-import { createPasswords } from './authn/password.ts';
+import { createPasswords, type Passwords } from './authn/password.ts';
 import type { Config } from './config/config.ts';
 import { loadConfig } from './config/load-config.ts';
 import { createSecretBox, type SecretBox } from './config/secret-box.ts';
@@ -17,10 +17,11 @@ import { openDatabase, type Store } from './db/store.ts';
 import { DecisionLog } from './decisions/decision-log.ts';
 import { createDecisionWatch, type DecisionWatch } from './decisions/decision-watch.ts';
 import { GatewayError } from './domain/errors.ts';
+import type { ProjectId } from './domain/ids.ts';
 import { readBody } from './http/body.ts';
 import { createConnectFace } from './http/connect-face.ts';
 import { createHealth, type HealthReport } from './http/health.ts';
-import { openListener } from './http/listener.ts';
+import { type ListenerOptions, openListener } from './http/listener.ts';
 import { createOriginGuard } from './http/origin-guard.ts';
 import { createHttpServer } from './http/server.ts';
 import { createChannelRelay } from './mcp/channel-relay.ts';
@@ -57,16 +58,7 @@ async function start(config: Config): Promise<void> {
   const { projectId, firstStart } = await bootstrap({ store, passwords, config, now: Date.now });
   showOnce(firstStart);
   const hotConfig = await createHotConfig(store, { onError: warner(logger, 'The configuration could not be read.') });
-  const keyring = await openKeyring({ store, secretBox: box, now: Date.now });
-  const tokens = createAccessTokens({ keyring, lifetimeMinutes: config.accessTokenMinutes, now: Date.now });
-  const logins = createLoginService({ store, passwords, tokens, now: Date.now });
-  const lastUse = createLastUseWriter(store, {
-    now: Date.now,
-    onError: warner(logger, 'The last use of keys could not be written.'),
-  });
-  const authenticator = config.authEnabled
-    ? createAuthenticator({ config: hotConfig, tokens, onKeyUse: lastUse.note, now: Date.now })
-    : createOpenAuthenticator(projectId);
+  const identity = await createIdentity({ config, logger, store, box, passwords, hotConfig, projectId });
   const log = new DecisionLog(store.log, { onFailure: errorer(logger, 'Decisions could not be recorded.') });
   const call: CallDeps = { config: hotConfig, log, usage: createUsage() };
   const upstreams = createUpstreamFace({
@@ -79,44 +71,9 @@ async function start(config: Config): Promise<void> {
   });
   const watch = createDecisionWatch({ log: store.log, onDecision: store.onDecision });
   const report = () => readHealth(store, hotConfig, upstreams, projectId);
-  const api = createApiRoutes(
-    {
-      log: logger,
-      store,
-      box,
-      passwords,
-      logins,
-      config: hotConfig,
-      stdioCommands: config.stdioCommands,
-      probe: upstreams.probe,
-      calls: createToolCalls({ call, client: upstreams.ownClient }),
-      version: VERSION,
-      usage: call.usage,
-      watch: watch.watch,
-      health: upstreams.health,
-      readiness: async () => (await report()).isReady,
-    },
-    { maxRequestBytes: config.maxRequestBytes, shutdownSignal: stopping.signal },
-  );
-  const server = createServer({
-    config,
-    logger,
-    authenticator,
-    keyring,
-    hotConfig,
-    report,
-    api,
-    call,
-    box,
-    store,
-    upstreams,
-    watch,
-    stopping: stopping.signal,
-  });
-  const listener = await openListener(
-    { host: config.host, port: config.port, requestTimeoutMs: config.requestTimeoutMs, ...readTls(config) },
-    server.handle,
-  );
+  const parts = { config, logger, store, box, passwords, hotConfig, identity, call, upstreams, watch, report };
+  const server = createServer({ ...parts, stopping: stopping.signal });
+  const listener = await openListener(listenerOptions(config), server.handle);
   announce(config, listener.port, logger);
 
   await stopSignal();
@@ -127,42 +84,99 @@ async function start(config: Config): Promise<void> {
   await log.flush();
   await listener.close();
   await upstreams.close();
-  await lastUse.close();
+  await identity.lastUse.close();
   hotConfig.close();
   await store.close();
+}
+
+interface IdentityDeps {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly store: Store;
+  readonly box: SecretBox;
+  readonly passwords: Passwords;
+  readonly hotConfig: HotConfig;
+  readonly projectId: ProjectId;
+}
+
+type Identity = Awaited<ReturnType<typeof createIdentity>>;
+
+/** Makes what tells who calls, and lets users in. */
+async function createIdentity({ config, logger, store, box, passwords, hotConfig, projectId }: IdentityDeps) {
+  const keyring = await openKeyring({ store, secretBox: box, now: Date.now });
+  const tokens = createAccessTokens({ keyring, lifetimeMinutes: config.accessTokenMinutes, now: Date.now });
+  const logins = createLoginService({ store, passwords, tokens, now: Date.now });
+  const onError = warner(logger, 'The last use of keys could not be written.');
+  const lastUse = createLastUseWriter(store, { now: Date.now, onError });
+  const authenticator = config.authEnabled
+    ? createAuthenticator({ config: hotConfig, tokens, onKeyUse: lastUse.note, now: Date.now })
+    : createOpenAuthenticator(projectId);
+  return { keyring, logins, lastUse, authenticator };
 }
 
 interface ServerParts {
   readonly config: Config;
   readonly logger: Logger;
-  readonly authenticator: Authenticator;
-  readonly keyring: Keyring;
-  readonly hotConfig: HotConfig;
-  readonly report: () => Promise<HealthReport>;
-  readonly api: ApiRoutes;
-  readonly call: CallDeps;
-  readonly box: SecretBox;
   readonly store: Store;
+  readonly box: SecretBox;
+  readonly passwords: Passwords;
+  readonly hotConfig: HotConfig;
+  readonly identity: Identity;
+  readonly call: CallDeps;
   readonly upstreams: UpstreamFace;
   readonly watch: DecisionWatch;
+  readonly report: () => Promise<HealthReport>;
   readonly stopping: AbortSignal;
 }
 
 function createServer(parts: ServerParts) {
-  const { config, logger, authenticator, keyring, hotConfig, report, api } = parts;
+  const { config, logger, identity, hotConfig, report } = parts;
   const mcp = createMcpDeps(parts);
   const authenticate: Parameters<typeof createConnectFace>[0]['authenticate'] = ({ headers }) =>
-    authenticator.authenticate(headers);
+    identity.authenticator.authenticate(headers);
   return createHttpServer({
     guard: createOriginGuard(config),
     health: createHealth({ version: VERSION, startTime: parts.call.usage.startTime, report }),
     authenticate,
     mcp: (arrival) => handleMcpRequest(mcp, arrival),
-    api: createConnectFace({ ...api, authenticate }),
-    jwks: () => JSON.stringify(keyring.jwks()),
+    api: createConnectFace({ ...createApi(parts), authenticate }),
+    jwks: () => JSON.stringify(identity.keyring.jwks()),
     isConfigFresh: () => hotConfig.ageMs() < config.maxConfigAgeMs,
     logger,
   });
+}
+
+function createApi({
+  config,
+  logger,
+  store,
+  box,
+  passwords,
+  hotConfig,
+  identity,
+  call,
+  ...parts
+}: ServerParts): ApiRoutes {
+  const { upstreams, watch, report, stopping } = parts;
+  return createApiRoutes(
+    {
+      log: logger,
+      store,
+      box,
+      passwords,
+      logins: identity.logins,
+      config: hotConfig,
+      stdioCommands: config.stdioCommands,
+      probe: upstreams.probe,
+      calls: createToolCalls({ call, client: upstreams.ownClient }),
+      version: VERSION,
+      usage: call.usage,
+      watch: watch.watch,
+      health: upstreams.health,
+      readiness: async () => (await report()).isReady,
+    },
+    { maxRequestBytes: config.maxRequestBytes, shutdownSignal: stopping },
+  );
 }
 
 function createMcpDeps({
@@ -198,7 +212,7 @@ async function readHealth(
   store: Store,
   hotConfig: HotConfig,
   upstreams: UpstreamFace,
-  projectId: Parameters<HotConfig['upstreams']>[0],
+  projectId: ProjectId,
 ): Promise<HealthReport> {
   const isStoreReachable = await store.ping().then(
     () => true,
@@ -209,10 +223,11 @@ async function readHealth(
   return { isReady: isStoreReachable, isStoreReachable, upstreams: { total: enabled.length, healthy } };
 }
 
-function readTls({ tls }: Config) {
+function listenerOptions({ host, port, requestTimeoutMs, tls }: Config): ListenerOptions {
+  const options = { host, port, requestTimeoutMs };
   return tls === undefined
-    ? {}
-    : { tls: { cert: readFileSync(tls.certFile, 'utf8'), key: readFileSync(tls.keyFile, 'utf8') } };
+    ? options
+    : { ...options, tls: { cert: readFileSync(tls.certFile, 'utf8'), key: readFileSync(tls.keyFile, 'utf8') } };
 }
 
 /** Shows what the first start made, the only time these secrets are printed; before anything else can fail, so that they are not lost. */

@@ -50,7 +50,7 @@ function createProject(deps: ApiDeps, caller: Principal, request: CreateProjectR
         displayName: request.displayName,
         recordedArguments: fromRecordedArgumentsMessage(request.recordedArguments) ?? 'redacted',
         policyRules: fromRuleMessages(request.policyRules?.rules ?? []),
-        defaultEffect: fromEffectMessage(request.defaultEffect) ?? 'allow',
+        defaultEffect: fromEffectMessage(request.defaultEffect) ?? 'deny',
         revision: 1,
         createTime: now,
         updateTime: now,

@@ -73,7 +73,8 @@ export async function listApiKeys(
   if (page.projectId !== undefined) query = query.where('project_id', '=', page.projectId);
   if (page.ownerId !== undefined) query = query.where('owner_id', '=', page.ownerId);
   if (page.afterId !== undefined) query = query.where('id', '>', page.afterId);
-  return withSecrets(db, await query.execute());
+  const isUnfiltered = page.projectId === undefined && page.ownerId === undefined;
+  return withSecrets(db, await query.execute(), isUnfiltered);
 }
 
 /** Writes the changes and counts `revision` up; undefined when the stored revision is another one or the key is gone. */
@@ -152,22 +153,21 @@ export async function touchApiKeys(db: Db, uses: ReadonlyMap<ApiKeyId, number>):
   }
 }
 
-async function withSecrets(db: Db, rows: readonly Selectable<ApiKeyTable>[]): Promise<ApiKeyRecord[]> {
+/** `isGapless`: the rows are all keys between the first and the last id; the secrets of thousands are then found by that range. */
+async function withSecrets(
+  db: Db,
+  rows: readonly Selectable<ApiKeyTable>[],
+  isGapless = false,
+): Promise<ApiKeyRecord[]> {
+  const [first, last] = [rows[0]?.id, rows.at(-1)?.id];
+  if (first === undefined || last === undefined) return [];
   const secrets = new Map<string, ApiKeySecret[]>(rows.map((row) => [row.id, []]));
-  for (const secret of await readSecrets(db, [...secrets.keys()]))
-    secrets.get(secret.key_id)?.push(fromSecretRow(secret));
+  const all = db.selectFrom('api_key_secrets').selectAll().orderBy('create_time', 'desc').orderBy('secret_hash');
+  const query = isGapless
+    ? all.where('key_id', '>=', first).where('key_id', '<=', last)
+    : all.where('key_id', 'in', [...secrets.keys()]);
+  for (const secret of await query.execute()) secrets.get(secret.key_id)?.push(fromSecretRow(secret));
   return rows.map((row) => fromRow(row, secrets.get(row.id) ?? []));
-}
-
-async function readSecrets(db: Db, keyIds: readonly string[]): Promise<Selectable<ApiKeySecretTable>[]> {
-  if (keyIds.length === 0) return [];
-  return db
-    .selectFrom('api_key_secrets')
-    .selectAll()
-    .where('key_id', 'in', keyIds)
-    .orderBy('create_time', 'desc')
-    .orderBy('secret_hash')
-    .execute();
 }
 
 function toColumns(changes: ApiKeyChanges): Updateable<ApiKeyTable> {

@@ -27,7 +27,7 @@ describe('a project', () => {
     expect(project).toMatchObject({
       slug: 'blue',
       recordedArguments: RecordedArguments.REDACTED,
-      defaultEffect: Effect.ALLOW,
+      defaultEffect: Effect.DENY,
       policyRules: [],
       etag: '1',
     });

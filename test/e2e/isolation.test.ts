@@ -67,7 +67,7 @@ describe('50 clients at once that use equal ids and progress tokens', () => {
         sessions.map(async (session, client) => {
           const slow = post(
             session,
-            toolCall(1, TOOL, { steps: 2 + (client % 3), duration: 0.3 + client / 1000 }, { progressToken: 'p' }),
+            toolCall(1, TOOL, { steps: 2 + (client % 3), duration: (300 + client) / 1000 }, { progressToken: 'p' }),
           );
           const quick = post(session, toolCall('1', 'echo', { message: `from ${client}` }));
           return {
@@ -80,7 +80,7 @@ describe('50 clients at once that use equal ids and progress tokens', () => {
       expect(heard).toEqual(
         CLIENTS.map((client) => {
           const total = 2 + (client % 3);
-          const done = `Long running operation completed. Duration: ${0.3 + client / 1000} seconds, Steps: ${total}.`;
+          const done = `Long running operation completed. Duration: ${(300 + client) / 1000} seconds, Steps: ${total}.`;
           return {
             slow: [
               ...Array.from({ length: total }, (_, step) => progressOf('p', { progress: step + 1, total })),

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Decision } from '../../gen/portcullis/v1/decision_pb.ts';
 import { DecisionService } from '../../gen/portcullis/v1/decision_service_pb.ts';
@@ -19,24 +21,50 @@ const KILLS = 20;
 /** Callers at once; each waits for its answer before it calls again. */
 const CALLERS = 12;
 
-let dataDir: string;
+interface DatabaseKind {
+  readonly name: string;
+  readonly start: () => Promise<GatewayOptions>;
+  /** Keeps every gateway from writing decisions, from another process, until the returned function is called. */
+  readonly lockLog: (options: GatewayOptions) => Promise<() => Promise<void>>;
+}
+
+const sqlite: DatabaseKind = {
+  name: 'SQLite',
+  start: async () => ({
+    dataDir: await mkdtemp(join(folder, 'data-')),
+    env: { GATEWAY_DEMO_UPSTREAM: 'false' },
+  }),
+  lockLog: async ({ dataDir = '' }) => {
+    const database = new DatabaseSync(join(dataDir, 'portcullis.db'));
+    database.exec('begin immediate');
+    return async () => database.close();
+  },
+};
+const postgres: DatabaseKind = {
+  name: 'PostgreSQL',
+  start: async () => ({ env: await replicaEnv() }),
+  lockLog: async ({ env }) => {
+    const client = new pg.Client(env?.['GATEWAY_DATABASE_URL']);
+    await client.connect();
+    await client.query('begin');
+    await client.query('lock table decisions in exclusive mode');
+    return () => client.end();
+  },
+};
+
+let folder: string;
 
 beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'portcullis-kill-'));
+  folder = await mkdtemp(join(tmpdir(), 'portcullis-kill-'));
 });
 
-afterAll(() => rm(dataDir, { recursive: true }));
+afterAll(() => rm(folder, { recursive: true }));
 
-const databases: readonly [name: string, () => Promise<GatewayOptions>][] = [
-  ['SQLite', async () => ({ dataDir, env: { GATEWAY_DEMO_UPSTREAM: 'false' } })],
-  ['PostgreSQL', async () => ({ env: await replicaEnv() })],
-];
-
-describe.concurrent.each(databases)('a gateway on %s that is killed under load again and again', (_name, optionsOf) => {
-  test('has a decision for every call that reached an upstream or was answered, and a watcher gets each once', {
+describe.concurrent.each([sqlite, postgres])('a gateway on $name', ({ start, lockLog }) => {
+  test('killed under load again and again has a decision for every call that reached an upstream or was answered, and a watcher gets each once', {
     timeout: 240_000,
   }, async () => {
-    const options = { ...(await optionsOf()), apiKey: createApiKey() };
+    const options = { ...(await start()), apiKey: createApiKey() };
     const [strict, late] = await Promise.all([startRecordingUpstream(), startRecordingUpstream()]);
     const watcher = createWatcher();
     const traffic = createTraffic();
@@ -71,6 +99,28 @@ describe.concurrent.each(databases)('a gateway on %s that is killed under load a
     expect(traffic.refused).toEqual([]);
     expect(traffic.cutOff).toBe(KILLS * CALLERS);
     expect(await gateway.stop()).toBe(0);
+    await Promise.all([strict.stop(), late.stop()]);
+  });
+
+  test('that can not write decisions forwards nothing, or answers nothing where calls may be forwarded before', async () => {
+    const options = await start();
+    const [strict, late] = await Promise.all([startRecordingUpstream(), startRecordingUpstream()]);
+    const gateway = await startGateway(options);
+    const { BEFORE_FORWARD, BEFORE_ANSWER } = DecisionCommit;
+    await addUpstream(gateway, 'strict', strict, BEFORE_FORWARD);
+    await addUpstream(gateway, 'late', late, BEFORE_ANSWER);
+    const unlock = await lockLog(options);
+    const answers = Promise.allSettled([call(gateway, 'strict', 'one'), call(gateway, 'late', 'two')]);
+    await vi.waitUntil(() => late.calls.length > 0, { timeout: 10_000, interval: 1 });
+    // Requests without a decision pass, and what they come after would have passed before them.
+    for (let turn = 1; turn <= 5; turn++) {
+      const { messages } = await post(callerOf(gateway, 'late'), { jsonrpc: '2.0', id: turn, method: 'tools/list' });
+      expect(messages).toMatchObject([{ id: turn, result: { tools: [{ name: 'look' }, {}, {}] } }]);
+    }
+    expect(strict.calls).toEqual([]);
+    await gateway.kill();
+    expect((await answers).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    await unlock();
     await Promise.all([strict.stop(), late.stop()]);
   });
 });

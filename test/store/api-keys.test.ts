@@ -8,15 +8,15 @@ import {
   touchApiKeys,
   updateApiKey,
 } from '../../src/db/api-keys.ts';
-import type { ApiKeyId, PrincipalId, UpstreamId } from '../../src/domain/ids.ts';
+import type { ApiKeyId, PrincipalId } from '../../src/domain/ids.ts';
 import { databases, openUntilTestEnds } from './databases.ts';
-import { apiKey, insertOwner, KEY, NOW, PROJECT, USER } from './samples.ts';
+import { apiKey, insertOwner, KEY, NOW, PROJECT, UPSTREAM, USER } from './samples.ts';
 
 describe.each(databases)('ApiKeys on $name', ({ locate }) => {
   it('are read as they were stored', async () => {
     const { db } = await openUntilTestEnds(await locate());
     await insertOwner(db);
-    const granted = apiKey({ grants: ['upstream-1' as UpstreamId], expireTime: NOW + 1, lastUseTime: NOW });
+    const granted = apiKey({ grants: [UPSTREAM], expireTime: NOW + 1, lastUseTime: NOW });
     await insertApiKey(db, granted);
 
     expect(await findApiKey(db, KEY)).toEqual(granted);

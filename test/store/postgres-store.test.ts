@@ -94,7 +94,7 @@ describe('the store on PostgreSQL', () => {
       await sql`select 1`.execute(trx);
     });
 
-    await expect(transaction).rejects.toThrow(/terminat|closed/i);
+    await expect(transaction).rejects.toThrow(Error);
     // The reconnected listener rings once, because it may have missed something.
     await vi.waitFor(() => expect(heard).toHaveBeenCalled());
     await store.ping();

@@ -61,7 +61,7 @@ export type CreateProjectRequest = Message<"portcullis.v1.CreateProjectRequest">
   policyRules?: PolicyRuleList | undefined;
 
   /**
-   * Unset = ALLOW.
+   * Unset = DENY: a new project allows only what its rules allow.
    *
    * @generated from field: portcullis.v1.Effect default_effect = 6;
    */

@@ -39,10 +39,7 @@ export function createPostgresLogStore(
 
   return {
     ...createLogReader(db, 'postgres'),
-    append: groupAppends((batch) => {
-      const committed = write(batch);
-      return { committed, ready: committed.catch(() => {}) };
-    }),
+    append: groupAppends(write),
     async head() {
       const { rows } = await pool.query<{ tx: string }>('select pg_snapshot_xmin(pg_current_snapshot())::text as tx');
       return { tx: BigInt(rows[0]?.tx ?? 0), seq: 0n };

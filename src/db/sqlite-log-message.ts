@@ -3,10 +3,8 @@ import type { DecisionRow, LogBatch, OutcomeRow } from './log-store.ts';
 /** What the writing thread is sent: a batch, its rows end to end, as copying flat arrays between threads is cheap; or the order to end. */
 export type LogThreadRequest = { readonly decisions: FlatRows; readonly outcomes: FlatRows } | 'close';
 
-/** What it answers to a batch: first that it is stored or why not, then, unless it said so at once, that it can take the next one. */
-export type LogThreadReply =
-  | { readonly kind: 'committed'; readonly error: Error | undefined; readonly isReady: boolean }
-  | { readonly kind: 'ready' };
+/** What it answers to a batch: nothing, or why it is not stored. */
+export type LogThreadReply = Error | undefined;
 
 type FlatRows = readonly (string | number | null)[];
 

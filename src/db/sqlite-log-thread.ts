@@ -1,12 +1,7 @@
 import { Worker } from 'node:worker_threads';
-import { groupAppends, type Write } from './grouped-append.ts';
+import { groupAppends } from './grouped-append.ts';
 import type { LogBatch } from './log-store.ts';
 import { encodeBatch, type LogThreadReply } from './sqlite-log-message.ts';
-
-interface Waiting {
-  readonly committed: PromiseWithResolvers<void>;
-  readonly ready: PromiseWithResolvers<void>;
-}
 
 /**
  * Writes the decision log in a thread of its own, so that the disk's flush never stops the event loop: while one group is committed,
@@ -16,7 +11,7 @@ export class SqliteLogThread {
   readonly #path: string;
   #worker: Worker | undefined;
   /** The one batch the thread works on. */
-  #waiting: Waiting | undefined;
+  #waiting: PromiseWithResolvers<void> | undefined;
 
   /** Resolves when the batch is on disk; rejects with what SQLite threw, and then nothing of it is stored. */
   readonly append: (batch: LogBatch) => Promise<void>;
@@ -36,35 +31,29 @@ export class SqliteLogThread {
     }
   }
 
-  #send(batch: LogBatch): Write {
-    const waiting = { committed: Promise.withResolvers<void>(), ready: Promise.withResolvers<void>() };
-    this.#waiting = waiting;
+  #send(batch: LogBatch): Promise<void> {
+    this.#waiting = Promise.withResolvers<void>();
     this.#worker ??= this.#start();
     this.#worker.postMessage(encodeBatch(batch));
-    return { committed: waiting.committed.promise, ready: waiting.ready.promise };
+    return this.#waiting.promise;
   }
 
   #start(): Worker {
     const worker = new Worker(new URL('./sqlite-log-worker.ts', import.meta.url), {
       workerData: { path: this.#path },
     });
-    worker.on('message', (reply: LogThreadReply) => this.#take(reply));
+    worker.on('message', (error: LogThreadReply) => this.#take(error));
     // A thread that dies takes its batch along; the next batch starts a new one.
     worker.on('error', (error) => this.#fail(worker, error instanceof Error ? error : new Error(String(error))));
     worker.on('exit', () => this.#fail(worker, new Error('the thread that writes the decision log ended')));
     return worker;
   }
 
-  #take(reply: LogThreadReply): void {
-    if (reply.kind === 'committed') {
-      if (reply.error === undefined) {
-        this.#waiting?.committed.resolve();
-      } else {
-        this.#waiting?.committed.reject(reply.error);
-      }
-    }
-    if (reply.kind === 'ready' || reply.isReady) {
-      this.#waiting?.ready.resolve();
+  #take(error: LogThreadReply): void {
+    if (error === undefined) {
+      this.#waiting?.resolve();
+    } else {
+      this.#waiting?.reject(error);
     }
   }
 
@@ -72,8 +61,7 @@ export class SqliteLogThread {
     // Its `exit` comes after its `error`: by then another thread may have begun, and what waits is that one's.
     if (this.#worker === worker) {
       this.#worker = undefined;
-      this.#waiting?.committed.reject(error);
-      this.#waiting?.ready.resolve();
+      this.#waiting?.reject(error);
     }
   }
 }

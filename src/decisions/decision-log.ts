@@ -12,6 +12,9 @@ export interface DecisionLogOptions {
   readonly onFailure?: (error: unknown) => void;
 }
 
+/** Outcomes that are written without waiting for their time. */
+const OUTCOMES_AT_ONCE = 256;
+
 interface Batch {
   readonly rows: DecisionRow[];
   readonly committed: Promise<void>;
@@ -35,6 +38,7 @@ export class DecisionLog {
   readonly #writes = new Set<Promise<void>>();
   #scheduled = false;
   #outcomeTimer: NodeJS.Timeout | undefined;
+  #areOutcomesDue = false;
   #droppedOutcomes = 0;
 
   constructor(store: LogStore, options: DecisionLogOptions = {}) {
@@ -65,7 +69,10 @@ export class DecisionLog {
       return;
     }
     this.#outcomes.push(toOutcomeRow(outcome));
-    this.#outcomeTimer ??= setTimeout(() => this.#schedule(), this.#outcomeDelayMs);
+    this.#outcomeTimer ??= setTimeout(() => {
+      this.#areOutcomesDue = true;
+      this.#schedule();
+    }, this.#outcomeDelayMs);
   }
 
   /** How many outcomes were given up because the store did not keep pace; their decisions read as UNKNOWN. */
@@ -76,6 +83,7 @@ export class DecisionLog {
   /** Writes all that waits; resolves when nothing is left. */
   async flush(): Promise<void> {
     while (this.#next !== undefined || this.#outcomes.length > 0 || this.#writes.size > 0) {
+      this.#areOutcomesDue = true;
       this.#write();
       await Promise.all(this.#writes);
     }
@@ -114,7 +122,12 @@ export class DecisionLog {
     this.#writes.add(settled);
   }
 
+  /** Many at a time: in small numbers each commit would write the same pages again. */
   #takeOutcomes(): OutcomeRow[] {
+    if (!this.#areOutcomesDue && this.#outcomes.length < OUTCOMES_AT_ONCE) {
+      return [];
+    }
+    this.#areOutcomesDue = false;
     clearTimeout(this.#outcomeTimer);
     this.#outcomeTimer = undefined;
     const outcomes = this.#outcomes;

@@ -68,9 +68,10 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  expect(await gateway.stop()).toBe(0);
+  const code = await gateway.stop();
   await Promise.all([fixture.close(), recorder.stop(), ...servers.map((server) => server.stop())]);
   await rm(folder, { recursive: true });
+  expect(code).toBe(0);
 });
 
 const EVERYTHING = [

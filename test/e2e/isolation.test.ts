@@ -47,8 +47,9 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  expect(await Promise.all([gateway.stop(), replica.stop()])).toEqual([0, 0]);
+  const codes = await Promise.all([gateway.stop(), replica.stop()]);
   await everything.stop();
+  expect(codes).toEqual([0, 0]);
 });
 
 /** A number for each of 50 clients. */

@@ -53,12 +53,23 @@ const postgres: DatabaseKind = {
 };
 
 let folder: string;
+const started: GatewayProcess[] = [];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'portcullis-kill-'));
 });
 
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(async () => {
+  // What a failed test left running.
+  await Promise.all(started.map((gateway) => gateway.kill()));
+  await rm(folder, { recursive: true });
+});
+
+async function run(options: GatewayOptions): Promise<GatewayProcess> {
+  const gateway = await startGateway(options);
+  started.push(gateway);
+  return gateway;
+}
 
 describe.concurrent.each([sqlite, postgres])('a gateway on $name', ({ start, lockLog }) => {
   test('killed under load again and again has a decision for every call that reached an upstream or was answered, and a watcher gets each once', {
@@ -68,7 +79,7 @@ describe.concurrent.each([sqlite, postgres])('a gateway on $name', ({ start, loc
     const [strict, late] = await Promise.all([startRecordingUpstream(), startRecordingUpstream()]);
     const watcher = createWatcher();
     const traffic = createTraffic();
-    let gateway = await startGateway(options);
+    let gateway = await run(options);
     const { BEFORE_FORWARD, BEFORE_ANSWER } = DecisionCommit;
     await addUpstream(gateway, 'strict', strict, BEFORE_FORWARD);
     await addUpstream(gateway, 'late', late, BEFORE_ANSWER);
@@ -80,7 +91,7 @@ describe.concurrent.each([sqlite, postgres])('a gateway on $name', ({ start, loc
       await vi.waitUntil(() => strict.calls.length >= target, { timeout: 30_000, interval: 1 });
       await gateway.kill();
       await Promise.all([calls, watcher.ended()]);
-      gateway = await startGateway(options);
+      gateway = await run(options);
       await watcher.open(apiOf(gateway, DecisionService));
     }
     await call(gateway, 'strict', 'the last');
@@ -102,10 +113,10 @@ describe.concurrent.each([sqlite, postgres])('a gateway on $name', ({ start, loc
     await Promise.all([strict.stop(), late.stop()]);
   });
 
-  test('that can not write decisions forwards nothing, or answers nothing where calls may be forwarded before', async () => {
+  test('that cannot write decisions forwards nothing, or answers nothing where calls may be forwarded before', async () => {
     const options = await start();
     const [strict, late] = await Promise.all([startRecordingUpstream(), startRecordingUpstream()]);
-    const gateway = await startGateway(options);
+    const gateway = await run(options);
     const { BEFORE_FORWARD, BEFORE_ANSWER } = DecisionCommit;
     await addUpstream(gateway, 'strict', strict, BEFORE_FORWARD);
     await addUpstream(gateway, 'late', late, BEFORE_ANSWER);

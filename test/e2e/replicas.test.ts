@@ -33,8 +33,9 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  expect(await Promise.all([first.stop(), second.stop()])).toEqual([0, 0]);
+  const codes = await Promise.all([first.stop(), second.stop()]);
   await Promise.all(upstreams.map((upstream) => upstream.stop()));
+  expect(codes).toEqual([0, 0]);
 });
 
 test('two replicas that start at the same moment on an empty database make one installation', async () => {

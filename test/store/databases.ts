@@ -12,6 +12,9 @@ export const databases: readonly { readonly name: string; readonly locate: () =>
   { name: 'PostgreSQL', locate: async () => ({ kind: 'postgres', url: await createTestDatabaseUrl() }) },
 ];
 
+/** How `vi.waitFor` waits for what comes in a moment, even when the machine is busy; times in milliseconds. */
+export const SOON = { timeout: 10_000, interval: 5 };
+
 /** Opens a database until the end of the test; background errors fail the test unless they are handled here. */
 export async function openUntilTestEnds(
   location: DatabaseLocation,

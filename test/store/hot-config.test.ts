@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { addApiKeySecret, insertApiKey, revokeApiKey, updateApiKey } from '../../src/db/api-keys.ts';
-import { pruneChanges, withChange, withChanges } from '../../src/db/config-changes.ts';
+import { withChange, withChanges } from '../../src/db/config-changes.ts';
 import { endSession } from '../../src/db/ended-sessions.ts';
 import { deleteProject, insertProject, updateProject } from '../../src/db/projects.ts';
 import type { Store } from '../../src/db/store.ts';
@@ -8,7 +8,7 @@ import { deleteUpstream, insertUpstream, updateUpstream } from '../../src/db/ups
 import { deleteUser, insertUser, updateUser } from '../../src/db/users.ts';
 import type { ApiKeyId, ProjectId, UpstreamId } from '../../src/domain/ids.ts';
 import { createHotConfig, type HotConfigOptions } from '../../src/snapshot/hot-config.ts';
-import { databases, openUntilTestEnds } from './databases.ts';
+import { databases, openUntilTestEnds, SOON } from './databases.ts';
 import { apiKey, insertOwner, KEY, NOW, PROJECT, project, UPSTREAM, USER, upstream, user } from './samples.ts';
 
 /** Polling is off unless a test asks for it, so that what is seen came by the way under test. */
@@ -226,7 +226,6 @@ describe.each(databases)('hot configuration on $name', ({ locate }) => {
     expect(config.findUpstream(PROJECT, 'new')?.id).toBe('new');
     await withChange(store, 'upstream', 'new', (trx) => deleteUpstream(trx, 'new' as UpstreamId));
     expect(config.findUpstream(PROJECT, 'new')).toBeUndefined();
-    await pruneChanges(store.db, 6);
   });
 
   it('sees changes without a doorbell by polling', async () => {
@@ -237,7 +236,7 @@ describe.each(databases)('hot configuration on $name', ({ locate }) => {
     const config = await follow(deaf, { pollMs: 20 });
     await withChange(store, 'api_key', KEY, (trx) => revokeApiKey(trx, KEY, NOW));
 
-    await vi.waitFor(() => expect(config.findKey('hash-1')?.revoked).toBe(true), { interval: 5 });
+    await vi.waitFor(() => expect(config.findKey('hash-1')?.revoked).toBe(true), SOON);
   });
 
   it('loads more rows than one page holds', async () => {
@@ -270,11 +269,11 @@ describe.each(databases)('hot configuration on $name', ({ locate }) => {
     const config = await follow(fragile, { pollMs: 5, onError });
     expect(config.ageMs()).toBeLessThan(5_000);
     broken = true;
-    await vi.waitFor(() => expect(config.ageMs()).toBeGreaterThan(100), { interval: 5 });
+    await vi.waitFor(() => expect(config.ageMs()).toBeGreaterThan(100), SOON);
 
     expect(onError.mock.calls).toEqual([[new Error('the store is away')]]);
     await expect(config.refresh()).rejects.toThrow('the store is away');
     broken = false;
-    await vi.waitFor(() => expect(config.ageMs()).toBeLessThan(50), { interval: 5 });
+    await vi.waitFor(() => expect(config.ageMs()).toBeLessThan(50), SOON);
   });
 });

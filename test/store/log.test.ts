@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { withChange } from '../../src/db/config-changes.ts';
 import type { LogStore } from '../../src/db/log-store.ts';
 import { insertProject } from '../../src/db/projects.ts';
-import { databases, openUntilTestEnds } from './databases.ts';
+import { databases, openUntilTestEnds, SOON } from './databases.ts';
 import { decision, NOW, outcome, PROJECT, project } from './samples.ts';
 
 const START = { tx: 0n, seq: 0n };
@@ -15,7 +15,7 @@ async function untilReadable(log: LogStore): Promise<void> {
   await vi.waitFor(async () => {
     const head = await log.head();
     expect(head.tx > tx || (head.tx === tx && head.seq >= seq)).toBe(true);
-  });
+  }, SOON);
 }
 
 const ids = (rows: Awaited<ReturnType<LogStore['list']>>) => rows.map((row) => row.decision.id);
@@ -215,7 +215,7 @@ describe.each(databases)('the decision log on $name', ({ locate }) => {
     const rung = vi.fn<() => void>();
     const unsubscribe = store.onDecision(rung);
     await append(store.log, 'd1');
-    await vi.waitFor(() => expect(rung).toHaveBeenCalled());
+    await vi.waitFor(() => expect(rung).toHaveBeenCalled(), SOON);
     unsubscribe();
     rung.mockClear();
     await append(store.log, 'd2');

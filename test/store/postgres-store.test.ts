@@ -8,7 +8,7 @@ import { openDatabase } from '../../src/db/store.ts';
 import { insertUpstream } from '../../src/db/upstreams.ts';
 import { createHotConfig } from '../../src/snapshot/hot-config.ts';
 import { createTestDatabaseUrl } from '../support/postgres.ts';
-import { openUntilTestEnds } from './databases.ts';
+import { openUntilTestEnds, SOON } from './databases.ts';
 import { decision, outcome, PROJECT, project, UPSTREAM, upstream } from './samples.ts';
 
 const START = { tx: 0n, seq: 0n };
@@ -42,10 +42,10 @@ describe('replicas on one PostgreSQL', () => {
     there.onDecision(rung);
     await withChange(here, 'upstream', UPSTREAM, (trx) => insertUpstream(trx, upstream()));
 
-    await vi.waitFor(() => expect(config.findUpstream(PROJECT, 'files')?.id).toBe('upstream-1'), { interval: 5 });
+    await vi.waitFor(() => expect(config.findUpstream(PROJECT, 'files')?.id).toBe('upstream-1'), SOON);
     rung.mockClear();
     await here.log.append({ decisions: [decision('d1')], outcomes: [] });
-    await vi.waitFor(() => expect(rung).toHaveBeenCalled(), { interval: 5 });
+    await vi.waitFor(() => expect(rung).toHaveBeenCalled(), SOON);
   });
 
   it('read decisions in an order to which nothing is added later', async () => {
@@ -70,9 +70,9 @@ describe('replicas on one PostgreSQL', () => {
     await vi.waitFor(async () => {
       const rows = await store.log.readAfter(head, { limit: 9 });
       expect(rows.map((row) => row.decision.id)).toEqual(['early', 'late']);
-    });
+    }, SOON);
     // Nobody notified of 'early', so the store looked.
-    await vi.waitFor(() => expect(rung).toHaveBeenCalled(), { timeout: 3_000 });
+    await vi.waitFor(() => expect(rung).toHaveBeenCalled(), SOON);
   });
 });
 
@@ -96,12 +96,12 @@ describe('the store on PostgreSQL', () => {
 
     await expect(transaction).rejects.toThrow(Error);
     // The reconnected listener rings once, because it may have missed something.
-    await vi.waitFor(() => expect(heard).toHaveBeenCalled());
+    await vi.waitFor(() => expect(heard).toHaveBeenCalled(), SOON);
     await store.ping();
     await store.log.append({ decisions: [decision('d1')], outcomes: [] });
     heard.mockClear();
-    await vi.waitFor(() => withChange(other, 'project', PROJECT, async () => {}));
-    await vi.waitFor(() => expect(heard).toHaveBeenCalled());
+    await vi.waitFor(() => withChange(other, 'project', PROJECT, async () => {}), SOON);
+    await vi.waitFor(() => expect(heard).toHaveBeenCalled(), SOON);
     expect(errors.length).toBeGreaterThan(0);
   });
 

@@ -1,6 +1,6 @@
 import type { DecisionWatch } from '../decisions/decision-watch.ts';
 import { GatewayError } from '../domain/errors.ts';
-import type { Principal, Scope } from '../domain/principal.ts';
+import { hasScope, type Principal, type Scope } from '../domain/principal.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import { admit, type CallDeps, runCall } from '../pipeline/call.ts';
 import { sendEmpty, sendRpcError } from './answer.ts';
@@ -125,7 +125,9 @@ async function handleGet(deps: McpEndpointDeps, arrival: McpArrival): Promise<vo
   if (request.headers['mcp-session-id'] === undefined) {
     const upstream = await admit(deps.call, arrivalOf(arrival), watchScopes);
     const stream = { ...arrival, upstream, session: undefined };
-    return listen(deps, stream, watchScopes, () => streamDecisions(deps.watch, stream));
+    // Who sees everybody's decisions must keep the right to; the others see their own.
+    const needed = hasScope(arrival.principal, 'gateway:read') ? readScopes : callScopes;
+    return listen(deps, stream, needed, () => streamDecisions(deps.watch, stream));
   }
   const upstream = await admit(deps.call, arrivalOf(arrival));
   const session = await findSession(deps, arrival, upstream, '');
@@ -193,7 +195,8 @@ function relayOf(deps: McpEndpointDeps, upstream: Upstream) {
 }
 
 const callScopes: readonly Scope[] = ['tools:call'];
-const watchScopes: readonly Scope[] = ['tools:call', 'gateway:read'];
+const readScopes: readonly Scope[] = ['gateway:read'];
+const watchScopes: readonly Scope[] = [...callScopes, ...readScopes];
 
 const notAcceptable = {
   code: -32600,

@@ -28,7 +28,7 @@ export function decide(project: Project, input: PolicyInput): Verdict {
       'deny',
       'tool_filter',
       [],
-      `the tool filter of upstream '${input.upstream.slug}' denies '${input.tool}'`,
+      `The tool filter of the upstream '${input.upstream.slug}' denies '${input.tool}'.`,
     );
   }
   const rule = project.policyRules.find((candidate) => matchesRule(candidate, input));
@@ -51,11 +51,11 @@ function verdict(effect: Effect, reason: DecisionReason, ruleIds: readonly strin
 function textOfEffect(effect: Effect, by: string): string {
   switch (effect) {
     case 'allow':
-      return `allowed by ${by}`;
+      return `Allowed by ${by}.`;
     case 'deny':
-      return `denied by ${by}`;
+      return `Denied by ${by}.`;
     case 'require_approval':
-      return `${by} requires a human's approval before this call`;
+      return `A human must approve this call: so says ${by}.`;
   }
 }
 

@@ -8,12 +8,12 @@ import { Effect } from '../../gen/portcullis/v1/policy_pb.ts';
 import { ProjectService } from '../../gen/portcullis/v1/project_service_pb.ts';
 import { Era } from '../../gen/portcullis/v1/upstream_pb.ts';
 import { UpstreamService } from '../../gen/portcullis/v1/upstream_service_pb.ts';
-import { type Fixture, startFixture } from '../conformance/fixture.ts';
-import { type GatewayProcess, startGateway } from '../support/gateway-process.ts';
-import type { Listening } from '../upstream/fixtures.ts';
+import { startFixture } from '../conformance/fixture.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
 import { serveEverything } from '../upstream/http-clients.ts';
 import { SDK_STDIO_PROGRAM, serveSdk } from '../upstream/sdk-upstream.ts';
 import { apiOf, sse, stdio, streamableHttp } from './support-api.ts';
+import { createCleanUp } from './support-clean-up.ts';
 import {
   type Arguments,
   connectSdk1,
@@ -27,9 +27,8 @@ import { callerOf, openSession, post, toolCall } from './support-mcp-session.ts'
 import { type RecordingUpstream, startRecordingUpstream } from './support-recording-upstream.ts';
 
 let gateway: GatewayProcess;
-let fixture: Fixture;
 let recorder: RecordingUpstream;
-const servers: Listening[] = [];
+const cleanUp = createCleanUp();
 /** Made here and not in a hook, because the table of upstreams names it. */
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'portcullis-clients-')));
 
@@ -37,17 +36,17 @@ const FAKE_STDIO_PROGRAM = fileURLToPath(new URL('../upstream/fake-stdio-upstrea
 
 beforeAll(async () => {
   const commands = ['mcp-server-everything', 'mcp-server-filesystem', 'mcp-server-memory', process.execPath];
-  gateway = await startGateway({
+  await cleanUp.add(Promise.resolve(folder), () => rm(folder, { recursive: true }));
+  gateway = await cleanUp.startGateway({
     env: { GATEWAY_STDIO_COMMANDS: commands.join(','), GATEWAY_DEMO_UPSTREAM: 'false' },
   });
-  fixture = await startFixture();
-  recorder = await startRecordingUpstream();
+  const fixture = await cleanUp.add(startFixture(), ({ close }) => close());
+  recorder = await cleanUp.add(startRecordingUpstream(), ({ stop }) => stop());
   const [everythingSse, everythingHttp, modernOnly] = await Promise.all([
-    serveEverything('sse'),
-    serveEverything('streamableHttp'),
-    serveSdk({ legacy: 'reject' }),
+    cleanUp.add(serveEverything('sse'), ({ stop }) => stop()),
+    cleanUp.add(serveEverything('streamableHttp'), ({ stop }) => stop()),
+    cleanUp.add(serveSdk({ legacy: 'reject' }), ({ stop }) => stop()),
   ]);
-  servers.push(everythingSse, everythingHttp, modernOnly);
   const memory = { name: 'MEMORY_FILE_PATH', value: join(folder, 'memory.json') };
   const { createUpstream } = apiOf(gateway, UpstreamService);
   await createUpstream({ slug: 'everything-stdio', transport: stdio('mcp-server-everything', ['stdio']) });
@@ -67,12 +66,7 @@ beforeAll(async () => {
   });
 });
 
-afterAll(async () => {
-  const code = await gateway.stop();
-  await Promise.all([fixture.close(), recorder.stop(), ...servers.map((server) => server.stop())]);
-  await rm(folder, { recursive: true });
-  expect(code).toBe(0);
-});
+afterAll(cleanUp.run);
 
 const EVERYTHING = [
   'echo',
@@ -223,7 +217,7 @@ describe.each(columns)('$name', ({ client, revision, rows }) => {
   });
 });
 
-const DENIED = "the tool filter of upstream 'recorder' denies 'break'";
+const DENIED = "The tool filter of the upstream 'recorder' denies 'break'.";
 
 describe('a tool that the tool filter denies', () => {
   test('answers -32001 to a legacy client, and the upstream never sees the call', async () => {

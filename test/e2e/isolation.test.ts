@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Scope } from '../../gen/portcullis/v1/scope_pb.ts';
 import { ConnectionSharing, Era } from '../../gen/portcullis/v1/upstream_pb.ts';
 import { UpstreamService } from '../../gen/portcullis/v1/upstream_service_pb.ts';
-import { type GatewayProcess, startGateway } from '../support/gateway-process.ts';
-import type { Listening } from '../upstream/fixtures.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
 import { serveEverything } from '../upstream/http-clients.ts';
 import { addUserWithKey, apiOf, stdio, streamableHttp } from './support-api.ts';
+import { createCleanUp } from './support-clean-up.ts';
 import {
   callerOf,
   endSession,
@@ -20,7 +20,7 @@ import { replicaEnv } from './support-replicas.ts';
 
 let gateway: GatewayProcess;
 let replica: GatewayProcess;
-let everything: Listening;
+const cleanUp = createCleanUp();
 /** A key of the user `admin` and one of another user. */
 let keys: readonly [string, string];
 
@@ -31,9 +31,9 @@ beforeAll(async () => {
     ...(await replicaEnv()),
     GATEWAY_STDIO_COMMANDS: `mcp-server-everything,${process.execPath}`,
   };
-  gateway = await startGateway({ env });
-  replica = await startGateway({ env, apiKey: gateway.apiKey });
-  everything = await serveEverything('streamableHttp');
+  gateway = await cleanUp.startGateway({ env });
+  replica = await cleanUp.startGateway({ env, apiKey: gateway.apiKey });
+  const everything = await cleanUp.add(serveEverything('streamableHttp'), ({ stop }) => stop());
   const bob = await addUserWithKey(gateway, 'bob', [Scope.TOOLS_CALL]);
   keys = [gateway.apiKey, bob.apiKey];
   const { createUpstream } = apiOf(gateway, UpstreamService);
@@ -46,11 +46,7 @@ beforeAll(async () => {
   await createUpstream({ slug: 'modern-process', transport: modern, era: Era.MODERN });
 });
 
-afterAll(async () => {
-  const codes = await Promise.all([gateway.stop(), replica.stop()]);
-  await everything.stop();
-  expect(codes).toEqual([0, 0]);
-});
+afterAll(cleanUp.run);
 
 /** A number for each of 50 clients. */
 const CLIENTS = Array.from({ length: 50 }, (_, index) => index);

@@ -10,8 +10,9 @@ import { DecisionService } from '../../gen/portcullis/v1/decision_service_pb.ts'
 import { DecisionCommit, Era } from '../../gen/portcullis/v1/upstream_pb.ts';
 import { UpstreamService } from '../../gen/portcullis/v1/upstream_service_pb.ts';
 import { createApiKey } from '../../src/authn/api-key.ts';
-import { type GatewayOptions, type GatewayProcess, startGateway } from '../support/gateway-process.ts';
+import type { GatewayOptions, GatewayProcess } from '../support/gateway-process.ts';
 import { apiOf, streamableHttp } from './support-api.ts';
+import { createCleanUp } from './support-clean-up.ts';
 import { callerOf, type McpAnswer, post, toolCall } from './support-mcp-session.ts';
 import { type RecordingUpstream, startRecordingUpstream } from './support-recording-upstream.ts';
 import { replicaEnv } from './support-replicas.ts';
@@ -53,33 +54,25 @@ const postgres: DatabaseKind = {
 };
 
 let folder: string;
-const started: GatewayProcess[] = [];
+const cleanUp = createCleanUp();
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'portcullis-kill-'));
+  const made = mkdtemp(join(tmpdir(), 'portcullis-kill-'));
+  folder = await cleanUp.add(made, () => rm(folder, { recursive: true }));
 });
 
-afterAll(async () => {
-  // What a failed test left running.
-  await Promise.all(started.map((gateway) => gateway.kill()));
-  await rm(folder, { recursive: true });
-});
-
-async function run(options: GatewayOptions): Promise<GatewayProcess> {
-  const gateway = await startGateway(options);
-  started.push(gateway);
-  return gateway;
-}
+afterAll(cleanUp.run);
 
 describe.concurrent.each([sqlite, postgres])('a gateway on $name', ({ start, lockLog }) => {
   test('killed under load again and again has a decision for every call that reached an upstream or was answered, and a watcher gets each once', {
     timeout: 240_000,
   }, async () => {
     const options = { ...(await start()), apiKey: createApiKey() };
-    const [strict, late] = await Promise.all([startRecordingUpstream(), startRecordingUpstream()]);
+    const strict = await cleanUp.add(startRecordingUpstream(), ({ stop }) => stop());
+    const late = await cleanUp.add(startRecordingUpstream(), ({ stop }) => stop());
     const watcher = createWatcher();
     const traffic = createTraffic();
-    let gateway = await run(options);
+    let gateway = await cleanUp.startGateway(options);
     const { BEFORE_FORWARD, BEFORE_ANSWER } = DecisionCommit;
     await addUpstream(gateway, 'strict', strict, BEFORE_FORWARD);
     await addUpstream(gateway, 'late', late, BEFORE_ANSWER);
@@ -91,7 +84,7 @@ describe.concurrent.each([sqlite, postgres])('a gateway on $name', ({ start, loc
       await vi.waitUntil(() => strict.calls.length >= target, { timeout: 30_000, interval: 1 });
       await gateway.kill();
       await Promise.all([calls, watcher.ended()]);
-      gateway = await run(options);
+      gateway = await cleanUp.startGateway(options);
       await watcher.open(apiOf(gateway, DecisionService));
     }
     await call(gateway, 'strict', 'the last');
@@ -109,18 +102,17 @@ describe.concurrent.each([sqlite, postgres])('a gateway on $name', ({ start, loc
     expect(late.calls.length).toBeGreaterThan(KILLS);
     expect(traffic.refused).toEqual([]);
     expect(traffic.cutOff).toBe(KILLS * CALLERS);
-    expect(await gateway.stop()).toBe(0);
-    await Promise.all([strict.stop(), late.stop()]);
   });
 
   test('that cannot write decisions forwards nothing, or answers nothing where calls may be forwarded before', async () => {
     const options = await start();
-    const [strict, late] = await Promise.all([startRecordingUpstream(), startRecordingUpstream()]);
-    const gateway = await run(options);
+    const strict = await cleanUp.add(startRecordingUpstream(), ({ stop }) => stop());
+    const late = await cleanUp.add(startRecordingUpstream(), ({ stop }) => stop());
+    const gateway = await cleanUp.startGateway(options);
     const { BEFORE_FORWARD, BEFORE_ANSWER } = DecisionCommit;
     await addUpstream(gateway, 'strict', strict, BEFORE_FORWARD);
     await addUpstream(gateway, 'late', late, BEFORE_ANSWER);
-    const unlock = await lockLog(options);
+    await cleanUp.add(lockLog(options), (unlock) => unlock());
     const answers = Promise.allSettled([call(gateway, 'strict', 'one'), call(gateway, 'late', 'two')]);
     await vi.waitUntil(() => late.calls.length > 0, { timeout: 10_000, interval: 1 });
     // Requests without a decision pass, and what they come after would have passed before them.
@@ -131,8 +123,6 @@ describe.concurrent.each([sqlite, postgres])('a gateway on $name', ({ start, loc
     expect(strict.calls).toEqual([]);
     await gateway.kill();
     expect((await answers).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-    await unlock();
-    await Promise.all([strict.stop(), late.stop()]);
   });
 });
 

@@ -29,7 +29,7 @@ test("[README] the snippets of the README work in their order, with the first st
   expect(session).toContain('"name":"get-env"');
   expect(session).toContain('"text":"Echo: hello"');
   expect(denied).toContain('"code":-32001');
-  expect(denied).toContain("the tool filter of upstream 'everything' denies 'get-env'");
+  expect(denied).toContain("The tool filter of the upstream 'everything' denies 'get-env'");
   expect(decisions).toContain('"reason":"DECISION_REASON_TOOL_FILTER"');
   expect(bufCurl).toContain('"slug": "everything"');
 });

@@ -7,10 +7,10 @@ import { ProjectService } from '../../gen/portcullis/v1/project_service_pb.ts';
 import { Scope } from '../../gen/portcullis/v1/scope_pb.ts';
 import { UpstreamService } from '../../gen/portcullis/v1/upstream_service_pb.ts';
 import { createApiKey } from '../../src/authn/api-key.ts';
-import { type GatewayProcess, startGateway } from '../support/gateway-process.ts';
-import type { Listening } from '../upstream/fixtures.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
 import { serveEverything } from '../upstream/http-clients.ts';
 import { apiOf, sse, stdio, streamableHttp } from './support-api.ts';
+import { createCleanUp } from './support-clean-up.ts';
 import { callerOf, openSession, post, toolCall, withoutListChanges } from './support-mcp-session.ts';
 import { replicaEnv } from './support-replicas.ts';
 import { createWatcher, readLog } from './support-watch.ts';
@@ -18,25 +18,23 @@ import { createWatcher, readLog } from './support-watch.ts';
 let env: Record<string, string>;
 let first: GatewayProcess;
 let second: GatewayProcess;
-const upstreams: Listening[] = [];
+const cleanUp = createCleanUp();
 
 beforeAll(async () => {
   env = { ...(await replicaEnv()), GATEWAY_STDIO_COMMANDS: 'mcp-server-everything' };
   const apiKey = createApiKey();
-  [first, second] = await Promise.all([startGateway({ env, apiKey }), startGateway({ env, apiKey })]);
-  const servers = await Promise.all([serveEverything('streamableHttp'), serveEverything('sse')]);
-  upstreams.push(...servers);
+  [first, second] = await Promise.all([cleanUp.startGateway({ env, apiKey }), cleanUp.startGateway({ env, apiKey })]);
+  const [overHttp, overSse] = await Promise.all([
+    cleanUp.add(serveEverything('streamableHttp'), ({ stop }) => stop()),
+    cleanUp.add(serveEverything('sse'), ({ stop }) => stop()),
+  ]);
   const { createUpstream } = apiOf(first, UpstreamService);
-  await createUpstream({ slug: 'over-http', transport: streamableHttp(servers[0].url) });
-  await createUpstream({ slug: 'over-sse', transport: sse(servers[1].url) });
+  await createUpstream({ slug: 'over-http', transport: streamableHttp(overHttp.url) });
+  await createUpstream({ slug: 'over-sse', transport: sse(overSse.url) });
   await createUpstream({ slug: 'over-stdio', transport: stdio('mcp-server-everything', ['stdio']) });
 });
 
-afterAll(async () => {
-  const codes = await Promise.all([first.stop(), second.stop()]);
-  await Promise.all(upstreams.map((upstream) => upstream.stop()));
-  expect(codes).toEqual([0, 0]);
-});
+afterAll(cleanUp.run);
 
 test('two replicas that start at the same moment on an empty database make one installation', async () => {
   const firstStarts = [first, second].filter((replica) => replica.output().includes('First start.'));
@@ -136,7 +134,7 @@ test('watchers on both replicas get the decisions of both, each once and in the 
 test('a session outlives the replica that opened it', async () => {
   const session = await openSession(callerOf(first, 'over-http'));
   await first.kill();
-  first = await startGateway({ env, apiKey: second.apiKey });
+  first = await cleanUp.startGateway({ env, apiKey: second.apiKey });
   for (const replica of [second, first]) {
     const { messages } = await post(
       { ...session, url: callerOf(replica, 'over-http').url },

@@ -24,8 +24,7 @@ const CLIENT_INFO = { name: 'e2e', version: '1' };
 /** The official TypeScript SDK 1.x, connected. */
 export async function connectSdk1(url: string, apiKey: string): Promise<LegacyClient> {
   const client = new LegacyClient(CLIENT_INFO);
-  // The SDK's own transport does not fit its interface under exactOptionalPropertyTypes.
-  await client.connect(new LegacyTransport(new URL(url), authorized(apiKey)) as Parameters<LegacyClient['connect']>[0]);
+  await client.connect(new LegacyTransport(new URL(url), authorized(apiKey)));
   return client;
 }
 

@@ -95,5 +95,5 @@ export async function readLog(client: DecisionClient, filter?: WatchFilter): Pro
     log.push(...page.decisions);
     pageToken = page.nextPageToken;
   } while (pageToken !== '');
-  return log.reverse();
+  return log.toReversed();
 }

@@ -8,24 +8,25 @@ import { Effect } from '../../gen/portcullis/v1/policy_pb.ts';
 import { Scope } from '../../gen/portcullis/v1/scope_pb.ts';
 import { Era } from '../../gen/portcullis/v1/upstream_pb.ts';
 import { UpstreamService } from '../../gen/portcullis/v1/upstream_service_pb.ts';
-import { type GatewayProcess, startGateway } from '../support/gateway-process.ts';
+import type { GatewayProcess } from '../support/gateway-process.ts';
 import { addUserWithKey, apiOf, streamableHttp } from './support-api.ts';
+import { type CleanUp, createCleanUp } from './support-clean-up.ts';
 import { type DecisionStream, openDecisionStream } from './support-decision-stream.ts';
 import { callerOf, post, toolCall } from './support-mcp-session.ts';
-import { type RecordingUpstream, startRecordingUpstream } from './support-recording-upstream.ts';
+import { startRecordingUpstream } from './support-recording-upstream.ts';
 import { replicaEnv } from './support-replicas.ts';
 import { createWatcher, readLog } from './support-watch.ts';
 
-type StartGateways = () => Promise<[GatewayProcess, GatewayProcess]>;
+type StartGateways = (cleanUp: CleanUp) => Promise<[GatewayProcess, GatewayProcess]>;
 
-const oneProcess: StartGateways = async () => {
-  const gateway = await startGateway({ env: { GATEWAY_DEMO_UPSTREAM: 'false' } });
+const oneProcess: StartGateways = async (cleanUp) => {
+  const gateway = await cleanUp.startGateway({ env: { GATEWAY_DEMO_UPSTREAM: 'false' } });
   return [gateway, gateway];
 };
-const twoReplicas: StartGateways = async () => {
+const twoReplicas: StartGateways = async (cleanUp) => {
   const env = await replicaEnv();
-  const gateway = await startGateway({ env });
-  return [gateway, await startGateway({ env, apiKey: gateway.apiKey })];
+  const gateway = await cleanUp.startGateway({ env });
+  return [gateway, await cleanUp.startGateway({ env, apiKey: gateway.apiKey })];
 };
 const installations: readonly [name: string, StartGateways][] = [
   ['one process with SQLite', oneProcess],
@@ -33,17 +34,17 @@ const installations: readonly [name: string, StartGateways][] = [
 ];
 
 describe.each(installations)('decisions of %s', (_name, start) => {
+  const cleanUp = createCleanUp();
   let gateway: GatewayProcess;
   /** The other replica, or the same process where there is only one. */
   let other: GatewayProcess;
-  let upstream: RecordingUpstream;
   let upstreamId: string;
   /** A user who may only call tools. */
   let bob: Awaited<ReturnType<typeof addUserWithKey>>;
 
   beforeAll(async () => {
-    upstream = await startRecordingUpstream();
-    [gateway, other] = await start();
+    const upstream = await cleanUp.add(startRecordingUpstream(), ({ stop }) => stop());
+    [gateway, other] = await start(cleanUp);
     bob = await addUserWithKey(gateway, 'bob', [Scope.TOOLS_CALL]);
     const settings = {
       transport: streamableHttp(upstream.url),
@@ -57,11 +58,7 @@ describe.each(installations)('decisions of %s', (_name, start) => {
     await vi.waitUntil(isReady, { timeout: 5_000 });
   });
 
-  afterAll(async () => {
-    const codes = await Promise.all([gateway.stop(), other === gateway ? 0 : other.stop()]);
-    await upstream.stop();
-    expect(codes).toEqual([0, 0]);
-  });
+  afterAll(cleanUp.run);
 
   const decisionsOn = (replica: GatewayProcess) => apiOf(replica, DecisionService);
   const callOn = (replica: GatewayProcess, tool: string, marker: string, slug = 'tools-a', apiKey = replica.apiKey) =>
@@ -239,7 +236,7 @@ describe.each(installations)('decisions of %s', (_name, start) => {
         decision: 'deny',
         reason: 'tool_filter',
         rule_ids: [],
-        message: "the tool filter of upstream 'tools-a' denies 'break'",
+        message: "The tool filter of the upstream 'tools-a' denies 'break'.",
         arguments_digest: newest?.argumentsDigest,
       });
     });
@@ -264,8 +261,14 @@ describe.each(installations)('decisions of %s', (_name, start) => {
 });
 
 describe('a server that stops', () => {
+  const cleanUp = createCleanUp();
+
+  afterAll(cleanUp.run);
+
   test('ends a watch with UNAVAILABLE and an event stream in order', async () => {
-    const gateway = await startGateway({ env: { GATEWAY_DATABASE_URL: 'memory://', GATEWAY_DEMO_UPSTREAM: 'false' } });
+    const gateway = await cleanUp.startGateway({
+      env: { GATEWAY_DATABASE_URL: 'memory://', GATEWAY_DEMO_UPSTREAM: 'false' },
+    });
     const upstream = { slug: 'tools-a', transport: streamableHttp('http://127.0.0.1:9/mcp') };
     await apiOf(gateway, UpstreamService).createUpstream(upstream);
     const watcher = createWatcher();

@@ -42,10 +42,12 @@ const { version: VERSION }: { readonly version: string } = JSON.parse(
 if (process.argv.includes('--version')) {
   process.stdout.write(`${VERSION}\n`);
 } else {
-  await start(loadConfig(process.env)).catch((error: unknown) => {
+  try {
+    await start(loadConfig(process.env));
+  } catch (error) {
     process.stderr.write(`${error instanceof GatewayError ? error.message : String(error)}\n`);
     process.exit(1);
-  });
+  }
 }
 
 /** Makes every part once, opens the port, and closes all of it again in the opposite order when the process is told to stop. */
@@ -81,9 +83,9 @@ async function start(config: Config): Promise<void> {
   listener.stopAccepting();
   stopping.abort();
   await server.drain(config.drainTimeoutMs);
-  await log.flush();
   await listener.close();
   await upstreams.close();
+  await log.close();
   await identity.lastUse.close();
   hotConfig.close();
   await store.close();
@@ -139,7 +141,7 @@ function createServer(parts: ServerParts) {
     health: createHealth({ version: VERSION, startTime: parts.call.usage.startTime, report }),
     authenticate,
     mcp: (arrival) => handleMcpRequest(mcp, arrival),
-    api: createConnectFace({ ...createApi(parts), authenticate }),
+    api: createConnectFace({ ...createApi(parts), authenticate, requestTimeoutMs: config.requestTimeoutMs }),
     jwks: () => JSON.stringify(identity.keyring.jwks()),
     isConfigFresh: () => hotConfig.ageMs() < config.maxConfigAgeMs,
     logger,

@@ -74,6 +74,11 @@ async function listPage(deps: ApiDeps, caller: Principal, request: ListProjectsR
 }
 
 async function changeProject(deps: ApiDeps, caller: Principal, request: UpdateProjectRequest) {
+  if (caller.grants !== 'all') {
+    const message =
+      'A credential whose grants name upstreams cannot change the project, which decides for all of them.';
+    throw new GatewayError('permission_denied', message);
+  }
   const { id } = await targetProject(deps, caller, request.project);
   const changes = present({
     displayName: request.displayName,

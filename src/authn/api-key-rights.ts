@@ -35,8 +35,15 @@ export function requireOwner(caller: Principal, ownerId: PrincipalId): void {
 }
 
 /** Throws `permission_denied` when a key would be a way to more than the credential that asks for it has. */
-export function requireOwnRights(caller: Principal, { scopes, grants }: Pick<ApiKeyRecord, 'scopes' | 'grants'>): void {
+export function requireOwnRights(caller: Principal, key: Pick<ApiKeyRecord, 'scopes' | 'grants' | 'expireTime'>): void {
+  const { scopes, grants, expireTime } = key;
   requireOwnScopes(caller, scopes);
+  if (caller.apiKeyId !== undefined && (expireTime ?? Infinity) > (caller.expireTime ?? Infinity)) {
+    throw new GatewayError(
+      'permission_denied',
+      'An API key cannot make one that outlives it. Give an earlier expire_time.',
+    );
+  }
   const isCovered = grants === 'all' ? caller.grants === 'all' : grants.every((id) => isGranted(caller, id));
   if (!isCovered) {
     const message = "You can't give grants that your credential does not have. Name only upstreams that it may reach.";

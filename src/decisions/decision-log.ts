@@ -35,11 +35,13 @@ export class DecisionLog {
   #outcomes: OutcomeRow[] = [];
   /** Decisions handed to the store and not committed yet. */
   #pending = 0;
-  readonly #writes = new Set<Promise<void>>();
+  /** The last write that was begun; writes end in their order. */
+  #lastWrite: Promise<void> = Promise.resolve();
+  #writesOpen = 0;
   #scheduled = false;
   #outcomeTimer: NodeJS.Timeout | undefined;
   #areOutcomesDue = false;
-  #droppedOutcomes = 0;
+  #isClosed = false;
 
   constructor(store: LogStore, options: DecisionLogOptions = {}) {
     this.#store = store;
@@ -50,10 +52,9 @@ export class DecisionLog {
 
   /** Resolves when the decision is durable; rejects with `unavailable` when it is not, and then nothing may be forwarded. */
   append(decision: Decision): Promise<void> {
-    if (this.#pending >= this.#maxPending) {
-      return Promise.reject(
-        new GatewayError('unavailable', 'Too many decisions wait to be recorded. Try again shortly.'),
-      );
+    if (this.#isClosed || this.#pending >= this.#maxPending) {
+      const message = 'Too many decisions wait to be recorded. Try again shortly.';
+      return handled(Promise.reject(new GatewayError('unavailable', message)));
     }
     const batch = (this.#next ??= createBatch());
     this.#pending++;
@@ -64,8 +65,8 @@ export class DecisionLog {
 
   /** Notes what became of an allowed call; written soon after, with the next decisions or on its own. */
   settle(outcome: Outcome): void {
-    if (this.#outcomes.length >= this.#maxPending) {
-      this.#droppedOutcomes++;
+    // Given up rather than piled up: its decision then reads as UNKNOWN.
+    if (this.#isClosed || this.#outcomes.length >= this.#maxPending) {
       return;
     }
     this.#outcomes.push(toOutcomeRow(outcome));
@@ -75,18 +76,14 @@ export class DecisionLog {
     }, this.#outcomeDelayMs);
   }
 
-  /** How many outcomes were given up because the store did not keep pace; their decisions read as UNKNOWN. */
-  get droppedOutcomes(): number {
-    return this.#droppedOutcomes;
-  }
-
-  /** Writes all that waits; resolves when nothing is left. */
-  async flush(): Promise<void> {
-    while (this.#next !== undefined || this.#outcomes.length > 0 || this.#writes.size > 0) {
+  /** Writes all that waits and takes no more; resolves when nothing is left. */
+  async close(): Promise<void> {
+    while (this.#next !== undefined || this.#outcomes.length > 0 || this.#writesOpen > 0) {
       this.#areOutcomesDue = true;
       this.#write();
-      await Promise.all(this.#writes);
+      await this.#lastWrite;
     }
+    this.#isClosed = true;
   }
 
   // setImmediate runs after all sockets of this turn were read, so calls that arrived together go to the store together.
@@ -110,16 +107,15 @@ export class DecisionLog {
     const write = this.#store.append({ decisions: batch?.rows ?? [], outcomes }).then(
       () => batch?.resolve(),
       (error: unknown) => {
-        this.#droppedOutcomes += outcomes.length;
         this.#onFailure(error);
         batch?.reject(notRecorded(error));
       },
     );
-    const settled = write.finally(() => {
+    this.#writesOpen++;
+    this.#lastWrite = write.finally(() => {
+      this.#writesOpen--;
       this.#pending -= batch?.rows.length ?? 0;
-      this.#writes.delete(settled);
     });
-    this.#writes.add(settled);
   }
 
   /** Many at a time: in small numbers each commit would write the same pages again. */
@@ -143,7 +139,11 @@ function notRecorded(cause: unknown): GatewayError {
 
 function createBatch(): Batch {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  // Every caller handles the rejection it awaits; this keeps a batch nobody awaits any more from ending the process.
+  return { rows: [], committed: handled(promise), resolve, reject };
+}
+
+/** Every caller handles the rejection it awaits; this keeps one that nobody awaits yet, or any more, from ending the process. */
+function handled(promise: Promise<void>): Promise<void> {
   promise.catch(() => {});
-  return { rows: [], committed: promise, resolve, reject };
+  return promise;
 }

@@ -13,7 +13,7 @@ export interface WatchRequest {
   /** Where to go on; absent = only what is recorded from now on. */
   readonly position: LogPosition | undefined;
   readonly matches: (logged: LoggedDecision) => boolean;
-  /** Asked before every delivery and at least once a second; ends the watch by throwing when the caller may not watch any more. */
+  /** Asked before each page that is read, at least once a second; ends the watch by throwing when the caller may not watch any more. */
   readonly authorize: () => void | Promise<void>;
   readonly signal: AbortSignal;
 }

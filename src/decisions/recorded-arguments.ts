@@ -15,22 +15,13 @@ export interface ArgumentsRecord {
 const MAX_REDACTED = 4096;
 const MASK = '[redacted]';
 
-const sensitiveKeys: ReadonlySet<string> = new Set([
-  'password',
-  'secret',
-  'token',
-  'key',
-  'credential',
-  'authorization',
-  'api_key',
-  'access_token',
-  'refresh_token',
-]);
+/** Words that make a key sensitive wherever they stand in it; case, `-`, `_` and spaces do not count. */
+const SENSITIVE = /password|passwd|secret|token|credential|authorization|apikey|accesskey|privatekey|^key$/;
 
 /** Digests the arguments and renders what the project lets be recorded; the digest always covers the original. */
-export function describeArguments(args: unknown, mode: RecordedArguments): ArgumentsRecord {
+export function describeArguments(args: unknown, mode: RecordedArguments, exactText?: string): ArgumentsRecord {
   const canonical = canonicalJson(args);
-  const digest = `sha256:${hash('sha256', canonical, 'hex')}`;
+  const digest = `sha256:${hash('sha256', exactText ?? canonical, 'hex')}`;
   switch (mode) {
     case 'none':
       return { digest, json: undefined, redacted: false };
@@ -45,7 +36,7 @@ function redact(args: unknown, canonical: string): { json: string; redacted: boo
   let masked = false;
   const json = mayHoldSensitiveKey(canonical)
     ? JSON.stringify(args, (key, value: unknown) => {
-        if (!sensitiveKeys.has(key.toLowerCase())) {
+        if (!SENSITIVE.test(key.toLowerCase().replaceAll(/[-_\s]/g, ''))) {
           return value;
         }
         masked = true;
@@ -58,7 +49,7 @@ function redact(args: unknown, canonical: string): { json: string; redacted: boo
 }
 
 // A replacer costs microseconds a call, so it runs only for texts in which one of the words occurs at all.
-const sensitiveWord = /password|secret|token|key|credential|authorization|\\u/i;
+const sensitiveWord = /passw|secret|token|key|credential|authorization|\\u/i;
 
 function mayHoldSensitiveKey(canonical: string): boolean {
   return sensitiveWord.test(canonical);

@@ -8,14 +8,25 @@ export interface BodyLimits {
 }
 
 /**
- * Reads a whole body.
+ * Reads a whole body; at once when it has come with the head, as small ones do.
  *
  * @throws GatewayError `payload_too_large`, `validation_failed` for one that comes too slowly, `canceled` for one that breaks off
  */
-export function readBody(request: HttpRequest, limits: BodyLimits): Promise<Buffer> {
+export function readBody(request: HttpRequest, limits: BodyLimits): Buffer | Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > limits.maxBytes) {
     return Promise.reject(tooLarge(limits));
   }
+  if (request.destroyed || request.errored) {
+    return Promise.reject(brokenOff());
+  }
+  if (!request.complete) {
+    return receiveBody(request, limits);
+  }
+  const body: Buffer = request.read() ?? Buffer.alloc(0);
+  return body.length > limits.maxBytes ? Promise.reject(tooLarge(limits)) : body;
+}
+
+function receiveBody(request: HttpRequest, limits: BodyLimits): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;

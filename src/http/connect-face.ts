@@ -3,7 +3,8 @@ import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { createApiContext, type RequestFacts } from '../api/context.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { Principal } from '../domain/principal.ts';
-import type { HttpRequest } from '../mcp/exchange.ts';
+import { onClose } from '../mcp/answer.ts';
+import type { HttpRequest, HttpResponse } from '../mcp/exchange.ts';
 import { sendRefusal } from './edge-refusal.ts';
 import type { EdgeRequest } from './edge-request.ts';
 
@@ -12,6 +13,8 @@ export interface ConnectFaceDeps {
   readonly routes: (router: ConnectRouter) => void;
   readonly options: ConnectRouterOptions;
   readonly authenticate: (request: HttpRequest) => Principal | Promise<Principal>;
+  /** Time a client has to send its request. */
+  readonly requestTimeoutMs: number;
 }
 
 /** Serves the API over gRPC, gRPC-Web and Connect; who calls is known before any of the body is read. */
@@ -28,14 +31,38 @@ export function createConnectFace(deps: ConnectFaceDeps): (edge: EdgeRequest) =>
       }
     },
   });
+  let strangers = 0;
   return async (edge) => {
     const { request, response } = edge;
-    edges.set(request, { edge, facts: await findFacts(deps, edge) });
+    // Before anything is waited for: a client that leaves meanwhile would not be noticed.
+    const closed = new Promise<void>((resolve) => onClose(response, resolve));
+    const facts = await findFacts(deps, edge);
+    const weight = facts.caller === undefined ? 1 : 0;
+    if (strangers + weight > MAX_STRANGERS) {
+      throw new GatewayError('unavailable', 'Too many requests without a credential.', { retryAfterMs: 1_000 });
+    }
+    strangers += weight;
+    edges.set(request, { edge, facts });
     response.setHeader('x-request-id', edge.requestId);
-    const closed = new Promise<void>((resolve) => response.on('close', resolve));
+    const release = limitBody(request, response, deps.requestTimeoutMs);
     handler(request, response);
     await closed;
+    release();
+    strangers -= weight;
   };
+}
+
+/** Requests without a valid credential that may be in progress at once. */
+const MAX_STRANGERS = 500;
+
+/** Cuts off a request whose body is not complete in time: no method of the API takes a stream. The returned function ends the watch. */
+function limitBody(request: HttpRequest, response: HttpResponse, timeoutMs: number): () => void {
+  const timer = setTimeout(() => {
+    if (!request.complete) {
+      response.destroy();
+    }
+  }, timeoutMs);
+  return () => clearTimeout(timer);
 }
 
 async function findFacts(deps: ConnectFaceDeps, { request, requestId }: EdgeRequest): Promise<RequestFacts> {

@@ -29,7 +29,7 @@ export interface Listener {
 const http2Preface = Buffer.from('PRI');
 /** How long a connection without a request stays open. */
 const KEEP_ALIVE_MS = 65_000;
-const http2Settings = { maxConcurrentStreams: 1_000 };
+const http2Settings = { maxConcurrentStreams: 250 };
 
 /** Opens one port for HTTP/1.1 and HTTP/2. */
 export async function openListener(options: ListenerOptions, handler: RequestHandler): Promise<Listener> {

@@ -8,6 +8,7 @@ import type { HttpRequest, HttpResponse } from '../mcp/exchange.ts';
 import { sendRefusal } from './edge-refusal.ts';
 import type { EdgeRequest } from './edge-request.ts';
 import type { Health } from './health.ts';
+import { createInProgress } from './in-progress.ts';
 import type { OriginGuard } from './origin-guard.ts';
 
 export interface HttpServerDeps {
@@ -29,29 +30,35 @@ export interface HttpServerDeps {
 const MCP_PREFIX = '/v1/mcp/';
 const REQUEST_ID = /^[A-Za-z0-9_.:/-]{1,64}$/;
 
-/** The edge of both faces: guards, health, routing by path, refusals, and the count of what is in progress. */
+/** The edge of both faces: guards, health, routing by path, refusals, and what is in progress. */
 export function createHttpServer(deps: HttpServerDeps) {
-  let inProgress = 0;
+  /** Responses that a stop waits for; a GET only reads or listens, so it is not among them. */
+  const inProgress = createInProgress();
+  let isStopping = false;
   let whenIdle = () => {};
 
   function handle(request: HttpRequest, response: HttpResponse): void {
     const edge = toEdge(request, response);
-    // A GET only reads or listens: a shutdown does not wait for it.
-    const weight = request.method === 'GET' ? 0 : 1;
-    inProgress += weight;
-    route(deps, edge, inProgress)
+    if (isStopping) {
+      closeAfter(response);
+      return sendRefusal(edge, new GatewayError('unavailable', 'The gateway is stopping.', { retryAfterMs: 1_000 }));
+    }
+    const leave = request.method === 'GET' ? undefined : inProgress.add(response);
+    route(deps, edge, inProgress.count())
       .catch((error: unknown) => answerFailure(deps.logger, edge, error))
       .finally(() => {
-        inProgress -= weight;
-        if (inProgress === 0) {
+        leave?.();
+        if (inProgress.count() === 0) {
           whenIdle();
         }
       });
   }
 
-  /** Resolves when nothing is in progress, or after `timeoutMs`. */
+  /** Refuses what comes from now on; resolves when nothing is in progress any more, or after `timeoutMs`. */
   function drain(timeoutMs: number): Promise<void> {
-    if (inProgress === 0) {
+    isStopping = true;
+    inProgress.forEach(closeAfter);
+    if (inProgress.count() === 0) {
       return Promise.resolve();
     }
     return new Promise((resolve) => {
@@ -64,6 +71,13 @@ export function createHttpServer(deps: HttpServerDeps) {
   }
 
   return { handle, drain };
+}
+
+/** Tells an HTTP/1.1 client not to send its next request here; HTTP/2 has told it with GOAWAY. */
+function closeAfter(response: HttpResponse): void {
+  if ('shouldKeepAlive' in response) {
+    response.shouldKeepAlive = false;
+  }
 }
 
 function toEdge(request: HttpRequest, response: HttpResponse): EdgeRequest {

@@ -3,7 +3,17 @@ import type { OutcomeStatus } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { ForwardEnd } from '../pipeline/call.ts';
 import type { Exchange, ExchangeSink } from '../upstream/streamable.ts';
-import { keepAlive, messageEvent, sendEmpty, sendJson, startEventStream, writeChunk, writeHead } from './answer.ts';
+import {
+  keepAlive,
+  messageEvent,
+  onClose,
+  sendEmpty,
+  sendJson,
+  sendRpcError,
+  startEventStream,
+  writeChunk,
+  writeHead,
+} from './answer.ts';
 import { EventStreamScan, statusOfAnswer } from './answer-scan.ts';
 import { errorResponse, failureOf } from './errors.ts';
 import type { HttpResponse } from './exchange.ts';
@@ -17,6 +27,8 @@ export interface AnswerRelayOptions {
   /** Id of the request that is answered; undefined for a notification, a response, GET and DELETE. */
   readonly id: JsonRpcId | undefined;
   readonly slug: string;
+  /** True when the request belongs to a legacy session, which the upstream may have lost. */
+  readonly hasSession: boolean;
   /** Must resolve before a byte of the answer leaves; its rejection becomes the answer. */
   readonly before?: Promise<unknown> | undefined;
   /** Headers to add to the answer, asked for once the upstream's head is there, such as the client's session id. */
@@ -42,6 +54,8 @@ export class AnswerRelay implements ExchangeSink {
   /** `held`: collecting; `waiting`: may not send yet; `open`: bytes pass through; `over`: answered. */
   #state: 'held' | 'waiting' | 'open' | 'over' = 'held';
   #upstreamEnded = false;
+  /** What broke the answer while it had to wait. */
+  #brokenBy: GatewayError | undefined;
   #before: Promise<unknown> | undefined;
   #extra: Record<string, string> | undefined;
   #stopKeepAlive: (() => void) | undefined;
@@ -56,7 +70,7 @@ export class AnswerRelay implements ExchangeSink {
   attach(exchange: Exchange): void {
     this.#exchange = exchange;
     const { response } = this.#options;
-    response.on('close', () => {
+    onClose(response, () => {
       if (this.#state !== 'over') {
         exchange.abort();
         this.#finish('canceled');
@@ -73,6 +87,8 @@ export class AnswerRelay implements ExchangeSink {
         this.#extra = resolved;
       });
       this.#before = this.#before === undefined ? wait : Promise.all([this.#before, wait]);
+      // It may reject before the answer waits for it.
+      this.#before.catch(() => {});
     }
     if (status === 200 && this.#contentType.startsWith('text/event-stream')) {
       this.#scan = new EventStreamScan();
@@ -106,7 +122,9 @@ export class AnswerRelay implements ExchangeSink {
     this.#upstreamEnded = true;
     if (this.#state === 'open') {
       this.#endBroken(error);
-    } else if (this.#state !== 'over') {
+    } else if (this.#state === 'waiting') {
+      this.#brokenBy = error;
+    } else if (this.#state === 'held') {
       this.#release(() => this.#fail(error));
     }
   }
@@ -155,7 +173,9 @@ export class AnswerRelay implements ExchangeSink {
     const held = this.#held;
     this.#held = [];
     const flowing = held.map((chunk) => writeChunk(response, chunk)).every(Boolean);
-    if (this.#upstreamEnded) {
+    if (this.#brokenBy !== undefined) {
+      this.#endBroken(this.#brokenBy);
+    } else if (this.#upstreamEnded) {
       this.#endOpen();
     } else if (flowing) {
       this.#exchange?.resume();
@@ -199,6 +219,11 @@ export class AnswerRelay implements ExchangeSink {
     }
     const status =
       isJson(this.#contentType) && isAnswerStatus(this.#status) ? statusOfAnswer(body.toString()) : undefined;
+    if (status === undefined && this.#status === 404 && this.#options.hasSession) {
+      sendRpcError(response, requestId, id, sessionLost, 404);
+      this.#finish('rpc_error');
+      return;
+    }
     if (status === undefined) {
       this.#fail(notAnAnswer(slug, this.#status, this.#contentType));
       return;
@@ -235,6 +260,12 @@ export class AnswerRelay implements ExchangeSink {
     this.#done({ status, responseBytes: this.#bytes });
   }
 }
+
+/** A client that reads 404 opens a new session (specification 2025-11-25, basic/transports, Session Management). */
+const sessionLost = {
+  code: -32600,
+  message: `The upstream does not know the session any more: send 'initialize' for a new one.`,
+};
 
 function isJson(contentType: string): boolean {
   return contentType.startsWith('application/json');

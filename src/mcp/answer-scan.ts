@@ -4,6 +4,8 @@ import type { JsonObject } from './json-rpc.ts';
 
 /** Longest text that is parsed again to learn how a call ended; a longer answer counts as ok. */
 const MAX_SCANNED = 256 * 1024;
+/** Longest event that is read along; a stream with a longer one passes through unread, and counts as ok. */
+const MAX_EVENT = 4 * 1024 * 1024;
 
 /** How a call ended, by the upstream's JSON-RPC answer; undefined when the text is not one. */
 export function statusOfAnswer(text: string): OutcomeStatus | undefined {
@@ -42,10 +44,15 @@ export class EventStreamScan {
   readonly #decoder = new TextDecoder();
   #status: OutcomeStatus | undefined;
   #hasEventIds = false;
+  #isTooLarge = false;
   #tail = '';
 
   constructor() {
     this.#parser = createParser({
+      maxBufferSize: MAX_EVENT,
+      onError: (error) => {
+        this.#isTooLarge ||= error.type === 'max-buffer-size-exceeded';
+      },
       onEvent: (event) => {
         this.#hasEventIds ||= event.id !== undefined;
         // Requests and notifications of the upstream have a method; only the answer has none.
@@ -58,13 +65,15 @@ export class EventStreamScan {
 
   feed(chunk: Buffer): void {
     const text = this.#decoder.decode(chunk, { stream: true });
-    this.#parser.feed(text);
+    if (!this.#isTooLarge) {
+      this.#parser.feed(text);
+    }
     this.#tail = (this.#tail + text).slice(-4);
   }
 
   /** How the call ended; undefined while no answer was seen. */
   get status(): OutcomeStatus | undefined {
-    return this.#status;
+    return this.#status ?? (this.#isTooLarge ? 'ok' : undefined);
   }
 
   /** True when the client can resume this stream, so that its end without an answer is no failure. */

@@ -57,6 +57,20 @@ export function startEventStream(response: HttpResponse, requestId: string, extr
   }
 }
 
+/** True when nobody takes the answer any more. */
+export function isGone(response: HttpResponse): boolean {
+  return 'stream' in response ? (response.stream?.destroyed ?? true) : response.destroyed;
+}
+
+/** Calls the listener when the exchange is over, at once when it is over already: a `close` that was emitted before is not repeated. */
+export function onClose(response: HttpResponse, listener: () => void): void {
+  if (isGone(response)) {
+    listener();
+  } else {
+    response.on('close', listener);
+  }
+}
+
 /** An event stream event with one JSON-RPC message. */
 export function messageEvent(json: string): string {
   return `event: message\ndata: ${json}\n\n`;

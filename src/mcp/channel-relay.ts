@@ -4,7 +4,16 @@ import { newId } from '../domain/ids.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import type { ForwardEnd } from '../pipeline/call.ts';
 import type { Channel, ChannelClient, Channels } from '../upstream/channels.ts';
-import { keepAlive, messageEvent, sendEmpty, sendJson, startEventStream, writeEvent } from './answer.ts';
+import {
+  isGone,
+  keepAlive,
+  messageEvent,
+  onClose,
+  sendEmpty,
+  sendJson,
+  startEventStream,
+  writeEvent,
+} from './answer.ts';
 import { statusOfAnswer } from './answer-scan.ts';
 import { errorResponse, failureOf } from './errors.ts';
 import type { McpPost, McpRequest } from './exchange.ts';
@@ -46,7 +55,7 @@ export function createChannelRelay(deps: ChannelRelayDeps) {
       sendEmpty(response, requestId, 202);
       return { status: 'ok', responseBytes: 0 };
     } catch (error) {
-      return fail(post, error);
+      return fail(post, error, before);
     }
   }
 
@@ -77,7 +86,7 @@ export function createChannelRelay(deps: ChannelRelayDeps) {
       (message) => writeEvent(response, messageEvent(JSON.stringify(message))),
       () => response.end(),
     );
-    await new Promise<void>((resolve) => response.on('close', resolve));
+    await new Promise<void>((resolve) => onClose(response, resolve));
     stopKeepAlive();
     detach();
     return { status: 'ok', responseBytes: 0 };
@@ -120,7 +129,7 @@ async function answer(
 ): Promise<ForwardEnd> {
   const { response, requestId, message } = post;
   const gone = new AbortController();
-  response.on('close', () => gone.abort());
+  onClose(response, () => gone.abort());
   const stream = createLazyStream(post, before);
   try {
     const result = await channel.request(message.value, { client, signal: gone.signal, onMessage: stream.send });
@@ -139,6 +148,7 @@ async function answer(
     if (!stream.isOpen()) {
       throw error;
     }
+    await before;
     await stream.end(errorResponse(message.id ?? null, failureOf(error)));
     return { status: statusOf(error), responseBytes: stream.bytes() };
   }
@@ -156,7 +166,7 @@ function createLazyStream(post: McpPost, before: Promise<unknown> | undefined) {
     if (!response.destroyed) {
       startEventStream(response, requestId);
       stopKeepAlive = keepAlive(response);
-      response.on('close', () => stopKeepAlive());
+      onClose(response, () => stopKeepAlive());
     }
   }
 
@@ -182,11 +192,16 @@ function createLazyStream(post: McpPost, before: Promise<unknown> | undefined) {
   };
 }
 
-function fail(post: McpPost, error: unknown): ForwardEnd {
+/** Answers with the failure, but not before the decision is durable; when it is not, that is the answer. */
+async function fail(post: McpPost, error: unknown, before: Promise<unknown> | undefined): Promise<ForwardEnd> {
   const { response, requestId, message } = post;
-  const text = errorResponse(message.id ?? null, failureOf(error));
+  const cause = await Promise.resolve(before).then(
+    () => error,
+    (notRecorded: unknown) => notRecorded,
+  );
+  const text = errorResponse(message.id ?? null, failureOf(cause));
   sendJson(response, requestId, message.kind === 'request' ? 200 : 502, text);
-  return { status: statusOf(error), responseBytes: text.length };
+  return { status: isGone(response) ? 'canceled' : statusOf(cause), responseBytes: text.length };
 }
 
 function statusOf(error: unknown): ForwardEnd['status'] {

@@ -2,7 +2,7 @@ import type { DecisionWatch } from '../decisions/decision-watch.ts';
 import type { Decision } from '../domain/decision.ts';
 import { newId } from '../domain/ids.ts';
 import { hasScope } from '../domain/principal.ts';
-import { keepAlive, startEventStream, writeEvent } from './answer.ts';
+import { keepAlive, onClose, startEventStream, writeEvent } from './answer.ts';
 import type { McpRequest } from './exchange.ts';
 
 /**
@@ -14,7 +14,7 @@ export async function streamDecisions(watch: DecisionWatch, request: McpRequest)
   // Before the client can know of the stream, so that nothing it does then is missed.
   const position = await watch.head();
   const gone = new AbortController();
-  response.on('close', () => gone.abort());
+  onClose(response, () => gone.abort());
   startEventStream(response, request.requestId);
   const stopKeepAlive = keepAlive(response);
   writeEvent(response, sessionEvent(request));

@@ -2,7 +2,7 @@ import type { DecisionWatch } from '../decisions/decision-watch.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { hasScope, type Principal, type Scope } from '../domain/principal.ts';
 import type { Upstream } from '../domain/upstream.ts';
-import { admit, type CallDeps, runCall } from '../pipeline/call.ts';
+import { admit, type Call, type CallDeps, runCall } from '../pipeline/call.ts';
 import { sendEmpty, sendRpcError } from './answer.ts';
 import type { ChannelRelay } from './channel-relay.ts';
 import { streamDecisions } from './decision-stream.ts';
@@ -26,7 +26,7 @@ export interface McpEndpointDeps {
   readonly streamable: StreamableRelay;
   readonly channels: ChannelRelay;
   readonly watch: DecisionWatch;
-  readonly readBody: (request: HttpRequest) => Promise<Buffer>;
+  readonly readBody: (request: HttpRequest) => Buffer | Promise<Buffer>;
   /** Aborted when the process stops: streams that only listen end then. */
   readonly stopping: AbortSignal;
 }
@@ -86,14 +86,17 @@ async function govern(deps: McpEndpointDeps, post: McpPost): Promise<void> {
   const id = message.id ?? null;
   const { tool, missing } = targetOf(message);
   if (missing !== undefined) {
-    return sendRpcError(response, requestId, id, { code: -32602, message: `'params.${missing}' must be a string` });
+    return sendRpcError(response, requestId, id, {
+      code: -32602,
+      message: `'params.${missing}' must be a string of usual length`,
+    });
   }
   const call = {
     ...arrivalOf({ ...post, slug: upstream.slug }),
     upstream,
     era,
     tool,
-    arguments: argumentsOf(post),
+    ...argumentsOf(post),
     requestBytes: post.body.length,
   };
   try {
@@ -249,8 +252,16 @@ function requireLegacy(request: HttpRequest): void {
 
 // Numbers of more than 15 digits may lose digits in JSON.parse; only then is the text read again.
 const longNumber = /\d{16}/;
+/** Longest message that is read again, in UTF-16 code units: the exact reading is slow. */
+const MAX_EXACT = 64 * 1024;
 
-function argumentsOf(post: McpPost): unknown {
-  const args = post.message.params?.['arguments'];
-  return args !== undefined && longNumber.test(post.message.text) ? parseArgumentsExactly(post.message.text) : args;
+/** The call's arguments with every number as written, or, for a message too long for that, what the digest must cover instead. */
+function argumentsOf({ message }: McpPost): Pick<Call, 'arguments' | 'exactText'> {
+  const args = message.params?.['arguments'];
+  if (args === undefined || !longNumber.test(message.text)) {
+    return { arguments: args };
+  }
+  return message.text.length <= MAX_EXACT
+    ? { arguments: parseArgumentsExactly(message.text) }
+    : { arguments: args, exactText: message.text };
 }

@@ -86,7 +86,7 @@ function checkMethodHeader(headers: IncomingHttpHeaders, message: ClientMessage)
 }
 
 function checkNameHeader(headers: IncomingHttpHeaders, message: ClientMessage): EnvelopeProblem | undefined {
-  const field = nameFields[message.method];
+  const field = nameFields.get(message.method);
   if (field === undefined || message.kind !== 'request') {
     return undefined;
   }
@@ -100,11 +100,11 @@ function checkNameHeader(headers: IncomingHttpHeaders, message: ClientMessage): 
 }
 
 /** The parameter that names what a governed method acts on. */
-export const nameFields: Readonly<Record<string, 'name' | 'uri'>> = {
-  'tools/call': 'name',
-  'prompts/get': 'name',
-  'resources/read': 'uri',
-};
+export const nameFields: ReadonlyMap<string, 'name' | 'uri'> = new Map([
+  ['tools/call', 'name'],
+  ['prompts/get', 'name'],
+  ['resources/read', 'uri'],
+]);
 
 const SENTINEL = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/;
 

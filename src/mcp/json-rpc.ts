@@ -33,6 +33,8 @@ export class InvalidMessageError extends Error {
 
 /** Deepest nesting of arrays and objects in a message. */
 export const MAX_DEPTH = 200;
+/** Longest method, in UTF-16 code units; it is recorded. */
+const MAX_METHOD = 128;
 
 /**
  * Parses and checks the body of a POST. Refuses what two parsers could read differently, because the upstream must see the call
@@ -72,6 +74,9 @@ export function parseMessage(body: Buffer): ClientMessage {
       `a request has a 'method', a string, and neither 'result' nor 'error'`,
       id ?? null,
     );
+  }
+  if (method.length > MAX_METHOD) {
+    throw new InvalidMessageError(-32600, `'method' is longer than ${MAX_METHOD} characters`, id ?? null);
   }
   if (id === undefined && !method.startsWith('notifications/')) {
     throw new InvalidMessageError(

@@ -29,12 +29,17 @@ export function isGoverned(message: ClientMessage): boolean {
   return message.kind === 'request' && !ungoverned.has(message.method);
 }
 
-/** What a governed request acts on: a tool's or prompt's name, or a resource's URI. `missing` = the method needs one and there is none. */
+/** Longest name and URI, in UTF-16 code units; they are recorded, and names of MCP have at most 128. */
+const MAX_NAME = { name: 512, uri: 4096 };
+
+/** What a governed request acts on: a tool's or prompt's name, or a resource's URI. `missing` = the method needs one and there is none, or it is too long. */
 export function targetOf(message: ClientMessage): { tool: string | undefined; missing?: 'name' | 'uri' } {
-  const field = nameFields[message.method];
+  const field = nameFields.get(message.method);
   if (field === undefined) {
     return { tool: undefined };
   }
   const tool = message.params?.[field];
-  return typeof tool === 'string' && tool !== '' ? { tool } : { tool: undefined, missing: field };
+  return typeof tool === 'string' && tool !== '' && tool.length <= MAX_NAME[field]
+    ? { tool }
+    : { tool: undefined, missing: field };
 }

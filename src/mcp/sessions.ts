@@ -44,7 +44,7 @@ export function createSessions(deps: SessionsDeps) {
     if (token.length > MAX_LENGTH) {
       throw new GatewayError(
         'validation_failed',
-        `the capabilities in 'initialize' are too large to keep in a session id`,
+        'The session cannot be kept in an id: its capabilities, or the id the upstream gave, are too long.',
       );
     }
     return token;

@@ -3,6 +3,7 @@ import { newId } from '../domain/ids.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import type { ForwardEnd } from '../pipeline/call.ts';
 import type { ExchangeRequest, StreamableClient } from '../upstream/streamable.ts';
+import { isGone } from './answer.ts';
 import { AnswerRelay, type AnswerRelayOptions } from './answer-relay.ts';
 import type { McpPost, McpRequest } from './exchange.ts';
 import { forwardedHeaders } from './forwarded-headers.ts';
@@ -47,8 +48,12 @@ export function createStreamableRelay(deps: StreamableRelayDeps) {
     options: Pick<AnswerRelayOptions, 'id' | 'before' | 'extraHeaders'>,
   ): Promise<ForwardEnd> {
     const { response, requestId, upstream } = request;
+    if (isGone(response)) {
+      return Promise.resolve({ status: 'canceled', responseBytes: 0 });
+    }
+    const hasSession = request.session !== undefined;
     return new Promise((resolve) => {
-      const relay = new AnswerRelay({ ...options, response, requestId, slug: upstream.slug }, (end) => {
+      const relay = new AnswerRelay({ ...options, response, requestId, slug: upstream.slug, hasSession }, (end) => {
         deps.onEnd(upstream, end.status);
         resolve(end);
       });

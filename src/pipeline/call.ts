@@ -35,6 +35,8 @@ export interface Call extends Arrival {
   readonly tool: string | undefined;
   /** Arguments with every number as written; undefined when the call has none. */
   readonly arguments: unknown;
+  /** What the digest covers where `arguments` may have lost digits. */
+  readonly exactText?: string;
   readonly requestBytes: number;
 }
 
@@ -117,7 +119,7 @@ function recordArguments(call: Call, mode: Parameters<typeof describeArguments>[
   if (call.arguments === undefined) {
     return {};
   }
-  const { digest, json, redacted } = describeArguments(call.arguments, mode);
+  const { digest, json, redacted } = describeArguments(call.arguments, mode, call.exactText);
   return {
     argumentsDigest: digest,
     ...(json === undefined ? {} : { argumentsJson: json, argumentsRedacted: redacted }),

@@ -76,17 +76,15 @@ function createAttempt(client: OwnClient, upstream: Upstream, request: ToolCallR
 
   async function forward(committed?: Promise<void>): Promise<ForwardEnd> {
     const params = { name: request.name, arguments: request.arguments };
-    try {
-      const result = await client.request(upstream, request.principal, 'tools/call', params, {
-        signal: request.signal,
-      });
-      await committed;
-      outcome = { result };
-      return { status: statusOfResult(result), responseBytes: JSON.stringify(result).length };
-    } catch (error) {
-      outcome = { error };
-      return { status: statusOfError(error), responseBytes: 0 };
-    }
+    const { principal, signal } = request;
+    outcome = await client.request(upstream, principal, 'tools/call', params, { signal }).then(
+      (result) => ({ result }),
+      (error: unknown) => ({ error }),
+    );
+    await committed;
+    return 'result' in outcome
+      ? { status: statusOfResult(outcome.result), responseBytes: JSON.stringify(outcome.result).length }
+      : { status: statusOfError(outcome.error), responseBytes: 0 };
   }
 
   function result(metadata: Readonly<Record<string, string>>): JsonObject {

@@ -241,9 +241,18 @@ describe('Host and Origin', () => {
 });
 
 describe('after all of it', () => {
-  test('every request has an X-Request-Id, the client’s where it is harmless', async () => {
+  test('[PD-REQUEST-ID] every answer has an X-Request-Id, the client’s where it is harmless', async () => {
     const given = await send(port, { path, headers: mcpHeaders(key, { 'x-request-id': 'trace-1' }), body: GOOD_CALL });
     expect(given.headers['x-request-id']).toBe('trace-1');
+    for (const anywhere of ['/healthz', '/readyz', '/health', '/.well-known/jwks.json', '/', '/favicon.ico', path]) {
+      const answer = await send(port, { method: 'GET', path: anywhere, headers: { 'x-request-id': 'trace-2' } });
+      expect([anywhere, answer.headers['x-request-id']]).toEqual([anywhere, 'trace-2']);
+    }
+    const service = '/portcullis.v1.UpstreamService/ListUpstreams';
+    for (const body of ['{}', '{']) {
+      const answer = await send(port, { path: service, headers: mcpHeaders(key, { 'x-request-id': 'trace-3' }), body });
+      expect([body, answer.headers['x-request-id']]).toEqual([body, 'trace-3']);
+    }
     const evil = await send(port, { path, headers: mcpHeaders(key, { 'x-request-id': '<script>' }), body: '{' });
     expect(evil.headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);
   });

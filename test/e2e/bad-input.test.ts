@@ -149,7 +149,14 @@ describe('credentials', () => {
     }
   });
 
-  test('a stranger gets no body read and no slug told', async () => {
+  test('[PD-ORDER] the method is checked before the key, and the key before slug and body', async () => {
+    const put = await send(port, { method: 'PUT', path: PLAIN });
+    const large = await send(port, { path: PLAIN, body: 'x'.repeat(2_000_000) });
+    const deep = await call({ 'content-type': 'text/plain' }, '/v1/mcp/no-such');
+    expect([put.status, large.status, deep.status]).toEqual([405, 401, 401]);
+  });
+
+  test('a stranger is not told which slugs exist', async () => {
     const answers = [await call({}), await call({}, '/v1/mcp/no-such'), await call({}, '/v1/mcp/off')];
     expect(new Set(answers.map((answer) => refusalOf(answer).message)).size).toBe(1);
     expect(answers.map(({ status }) => status)).toEqual([401, 401, 401]);

@@ -160,10 +160,12 @@ describe('JSON that is no message of MCP', () => {
     expect([answer.status, answer.text]).toEqual([200, GOOD_ANSWER]);
   });
 
-  test('a name that is missing or no text is answered with -32602', async () => {
-    for (const params of ['{}', '{"name":""}', '{"name":null}', '{"name":["look"]}', '{"name":{"toString":"look"}}']) {
-      const answer = await post(call(params));
-      expect(rpcErrorOf(answer)).toMatchObject({ id: 7, code: -32602, message: "'params.name' must be a string" });
+  test('a name that is missing, no text, or very long is answered with -32602', async () => {
+    const long = `{"name":"${'n'.repeat(5000)}"}`;
+    for (const params of ['{}', '{"name":""}', '{"name":null}', '{"name":["look"]}', '{"name":{"a":"look"}}', long]) {
+      const error = rpcErrorOf(await post(call(params)));
+      expect([error.id, error.code]).toEqual([7, -32602]);
+      expect(error.message).toMatch(/^'params\.name' must be a string/);
     }
   });
 });

@@ -1,4 +1,4 @@
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 
@@ -10,6 +10,8 @@ export interface BadUpstream {
   readonly received: readonly IncomingHttpHeaders[];
   /** Resolves when the client of an unfinished answer has gone away. */
   readonly disconnect: Promise<void>;
+  /** Lets the answers of the kind `held` go. */
+  release(): void;
   stop(): Promise<void>;
 }
 
@@ -19,11 +21,12 @@ const PROGRESS = { jsonrpc: '2.0', method: 'notifications/progress', params: { p
 export async function startBadUpstream(): Promise<BadUpstream> {
   const received: IncomingHttpHeaders[] = [];
   const disconnected = Promise.withResolvers<void>();
+  const released = Promise.withResolvers<void>();
   const server = createServer((request, response) => {
     received.push(request.headers);
     const kind = request.url?.slice(1) ?? '';
     void json(request).then(
-      (message) => kinds[kind]?.(response, (message as { id: unknown }).id, request, disconnected.resolve),
+      (message) => kinds[kind]?.(response, (message as { id: unknown }).id, disconnected.resolve, released.promise),
       () => undefined,
     );
   });
@@ -33,6 +36,7 @@ export async function startBadUpstream(): Promise<BadUpstream> {
     url: (kind) => `http://127.0.0.1:${port}/${kind}`,
     received,
     disconnect: disconnected.promise,
+    release: released.resolve,
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -41,7 +45,7 @@ export async function startBadUpstream(): Promise<BadUpstream> {
   };
 }
 
-type Kind = (response: ServerResponse, id: unknown, request: IncomingMessage, gone: () => void) => unknown;
+type Kind = (response: ServerResponse, id: unknown, gone: () => void, released: Promise<void>) => unknown;
 
 const answering =
   (status: number, contentType: string, body: string): Kind =>
@@ -50,6 +54,8 @@ const answering =
 
 const kinds: Readonly<Record<string, Kind>> = {
   good: (response, id) => endJson(response, { jsonrpc: '2.0', id, result: { content: [] } }),
+  held: (response, id, _gone, released) =>
+    released.then(() => endJson(response, { jsonrpc: '2.0', id, result: { content: [] } })),
   hang: () => undefined,
   html: answering(200, 'text/html', '<h1>Welcome to nginx!</h1>'),
   truncated: answering(200, 'application/json', '{"jsonrpc":"2.0","id":7,"result":{"content":['),
@@ -70,11 +76,11 @@ const kinds: Readonly<Record<string, Kind>> = {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.end(`event: message\ndata: ${JSON.stringify(PROGRESS)}\n\n`);
   },
-  'slow-json': (response, _id, _request, gone) => {
+  'slow-json': (response, _id, gone) => {
     response.writeHead(200, { 'content-type': 'application/json' });
     trickle(response, `{"jsonrpc":"2.0","id":7,"result":{"text":"${'x'.repeat(100_000)}`, 'x'.repeat(100_000), gone);
   },
-  'slow-stream': (response, _id, _request, gone) => {
+  'slow-stream': (response, _id, gone) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     const event = `data: ${JSON.stringify(PROGRESS)}\n\n`;
     trickle(response, event, event, gone);

@@ -29,7 +29,7 @@ afterAll(async () => {
 
 const timeout = durationFromMs(1000);
 
-async function addHttp(slug: string, url = bad.url(slug), era = Era.LEGACY): Promise<void> {
+async function addHttp(slug: string, url = bad.url(slug), era: Era = Era.LEGACY): Promise<void> {
   await apiOf(gateway, UpstreamService).createUpstream({ slug, transport: streamableHttp(url), era, timeout });
 }
 
@@ -71,15 +71,27 @@ describe('an upstream over HTTP', () => {
     truncated: "is no JSON-RPC message (content type 'application/json')",
     'no-rpc': "is no JSON-RPC message (content type 'application/json')",
     empty: "is no JSON-RPC message (content type 'application/json')",
-    'error-500': 'has HTTP status 500',
   };
+  const noAnswer = (slug: string, what: string) =>
+    `The answer of the upstream "${slug}" ${what}. Check its log, and that its URL is its MCP endpoint.`;
   for (const [slug, what] of Object.entries(garbage)) {
-    test(`[${slug === 'error-500' ? 'MS-UPSTREAM-500' : 'MS-UPSTREAM-GARBAGE'}] whose answer ${what}, ${slug}, is answered with -32603`, async () => {
+    test(`[MS-UPSTREAM-GARBAGE] whose answer ${what}, ${slug}, is answered with -32603`, async () => {
       await addHttp(slug);
-      const message = `The answer of the upstream "${slug}" ${what}. Check its log, and that its URL is its MCP endpoint.`;
-      await expectFailure(slug, 'bad_gateway', message);
+      await expectFailure(slug, 'bad_gateway', noAnswer(slug, what));
     });
   }
+
+  test('[MS-UPSTREAM-500] that answers 500 is answered with -32603, and what it said is kept back', async () => {
+    await addHttp('error-500');
+    await expectFailure('error-500', 'bad_gateway', noAnswer('error-500', 'has HTTP status 500'));
+  });
+
+  test('[PD-BAD-GATEWAY] that is down for a notification is answered with 502', async () => {
+    const path = '/v1/mcp/down';
+    const body = '{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}';
+    const answer = await send(gateway.port, { path, headers: mcpHeaders(gateway.apiKey), body });
+    expect(answer.status).toBe(502);
+  });
 
   test('[MS-UPSTREAM-GARBAGE] that does not speak HTTP is answered with -32603', async () => {
     const tcp = await serveTcp((socket) => socket.end('220 mail.example ESMTP\r\n'));

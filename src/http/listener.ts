@@ -91,6 +91,7 @@ function secure(
     handler,
   );
   server.on('session', (session) => track(sessions, session, options.requestTimeoutMs));
+  server.on('clientError', refuseBrokenRequest);
   return { server, http1: undefined };
 }
 

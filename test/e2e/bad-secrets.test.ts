@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { toJsonString } from '@bufbuild/protobuf';
+import { Code, ConnectError } from '@connectrpc/connect';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ApiKeyService, ListApiKeysResponseSchema } from '../../gen/portcullis/v1/api_key_service_pb.ts';
 import { DecisionService, ListDecisionsResponseSchema } from '../../gen/portcullis/v1/decision_service_pb.ts';
@@ -140,8 +141,8 @@ test('[PR-SECRETS-STAY-IN] no answer of the API holds a secret', async () => {
 test('[PR-SECRETS-STAY-IN] stored secrets do not follow to another destination', async () => {
   const error = await apiOf(gateway, UpstreamService)
     .updateUpstream({ upstream: ref('bearer'), transport: streamableHttp('http://127.0.0.1:9/steal') })
-    .catch((reason: Error) => reason);
-  expect(String(error)).toContain('[invalid_argument]');
+    .then(() => undefined, ConnectError.from);
+  expect(error?.code).toBe(Code.InvalidArgument);
   await call('bearer');
   expect(upstream.received.at(-1)).toMatchObject({ authorization: `Bearer ${BEARER}` });
 });

@@ -151,7 +151,7 @@ describe('an upstream over HTTP', () => {
         sent.end(GOOD_CALL);
       });
       sent.destroy();
-      await slow.disconnect;
+      await expect(slow.disconnect).resolves.toBeUndefined();
       await slow.stop();
     });
   }

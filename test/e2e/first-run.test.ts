@@ -22,7 +22,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await Promise.all(running.map((gateway) => (gateway.process.exitCode === null ? gateway.kill() : undefined)));
+  await Promise.all(running.filter(({ process }) => process.exitCode === null).map((gateway) => gateway.kill()));
   await rm(dataDir, { recursive: true, force: true });
 });
 

@@ -1,6 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text as textOf } from 'node:stream/consumers';
+import { request } from 'undici';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Era } from '../../gen/portcullis/v1/upstream_pb.ts';
 import { UpstreamService } from '../../gen/portcullis/v1/upstream_service_pb.ts';
@@ -94,7 +95,7 @@ test('[MC-BODY-DECIDES] headers that name a harmless call do not cover a denied 
   answerJson(ODD_ANSWER);
   const denied = '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"break","arguments":{}}}';
   for (const headers of [{ 'mcp-method': 'ping', 'mcp-name': 'look' }, { 'x-http-method-override': 'GET' }]) {
-    const { text } = await post(denied, headers as Record<string, string>);
+    const { text } = await post(denied, headers);
     expect(JSON.parse(text).error.code).toBe(-32001);
   }
   const escaped = await post(denied.replace('"break"', '"bre\\u0061k"').replace('tools/call', 'tools\\/call'));
@@ -147,15 +148,12 @@ test('[MC-SSE] events come one by one, not when the stream ends', async () => {
     response.write(EVENTS[2]);
     proceed = () => response.end(EVENTS[3]);
   };
-  const response = await fetch(`${gateway.baseUrl}/v1/mcp/raw`, {
-    method: 'POST',
-    headers: mcpHeaders(gateway.apiKey),
-    body: ODD_CALL,
-  });
-  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-  expect((await reader?.read())?.value).toBe(EVENTS[2]);
+  const headers = mcpHeaders(gateway.apiKey);
+  const { body } = await request(`${gateway.baseUrl}/v1/mcp/raw`, { method: 'POST', headers, body: ODD_CALL });
+  const chunks = body.setEncoding('utf8').iterator();
+  expect((await chunks.next()).value).toBe(EVENTS[2]);
   proceed();
-  expect((await reader?.read())?.value).toBe(EVENTS[3]);
+  expect((await chunks.next()).value).toBe(EVENTS[3]);
 });
 
 test('[MC-SESSION-LOST] a session that the upstream has lost is answered with 404, with and without a JSON body', async () => {

@@ -36,7 +36,7 @@ async function recordedBy(requests: () => Promise<unknown>): Promise<Decision[]>
   const before = await decisions.listDecisions({ pageSize: 250 });
   await requests();
   const after = await decisions.listDecisions({ pageSize: 250 });
-  return after.decisions.slice(0, after.decisions.length - before.decisions.length).reverse();
+  return after.decisions.slice(0, after.decisions.length - before.decisions.length).toReversed();
 }
 
 const request = (method: string, params: object) => JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { request } from 'node:https';
 import { connect as connectTcp } from 'node:net';
+import { text as textOf } from 'node:stream/consumers';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -48,9 +49,8 @@ test('[SV-TLS] the protocol is agreed on by ALPN', async () => {
 test('[SV-TLS] HTTP/1.1 is served over TLS, health and refusals alike', async () => {
   const get = (path: string) =>
     new Promise<[number | undefined, string]>((resolve, reject) => {
-      const sent = request({ host: 'localhost', port: gateway.port, path, ca, agent: false }, async (response) => {
-        const chunks = await response.toArray();
-        resolve([response.statusCode, Buffer.concat(chunks).toString()]);
+      const sent = request({ host: 'localhost', port: gateway.port, path, ca, agent: false }, (response) => {
+        textOf(response).then((text) => resolve([response.statusCode, text]), reject);
       });
       sent.on('error', reject).end();
     });
@@ -107,7 +107,7 @@ test('[MS-SLOW-HEADERS] over TLS too a connection that sends nothing, or half of
     const socket = await handshake([protocol ?? '']);
     socket.on('error', () => undefined);
     socket.write(bytes ?? '');
-    await readToEnd(socket);
+    expect(await readToEnd(socket)).not.toContain('200 OK');
   }
 });
 

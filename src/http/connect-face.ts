@@ -53,7 +53,7 @@ export function createConnectFace(deps: ConnectFaceDeps): (edge: EdgeRequest) =>
 }
 
 /** Requests without a valid credential that may be in progress at once. */
-const MAX_STRANGERS = 500;
+const MAX_STRANGERS = 100;
 
 /** Cuts off a request whose body is not complete in time: no method of the API takes a stream. The returned function ends the watch. */
 function limitBody(request: HttpRequest, response: HttpResponse, timeoutMs: number): () => void {
@@ -79,6 +79,6 @@ async function findFacts(deps: ConnectFaceDeps, { request, requestId }: EdgeRequ
 }
 
 function unknownPath(path: string): GatewayError {
-  const message = `There is nothing at '${path}'. MCP clients use /v1/mcp/{slug}; the API is served at /portcullis.v1.{Service}/{Method}.`;
+  const message = `There is nothing at '${path.slice(0, 200)}'. MCP clients use /v1/mcp/{slug}; the API is served at /portcullis.v1.{Service}/{Method}.`;
   return new GatewayError('not_found', message);
 }

@@ -129,10 +129,16 @@ function applyCors(guard: OriginGuard, request: HttpRequest, response: HttpRespo
   }
 }
 
+/** What of a path is logged, in UTF-16 code units: strangers choose it. */
+const MAX_LOGGED_PATH = 200;
+
 function answerFailure(logger: Logger, edge: EdgeRequest, error: unknown): void {
   const known = error instanceof GatewayError ? error : unknownFailure(error);
   const level = known.reason === 'internal' ? 'error' : known.reason === 'unavailable' ? 'warn' : 'info';
-  logger[level]({ requestId: edge.requestId, path: edge.path, reason: known.reason, err: known.cause }, known.message);
+  logger[level](
+    { requestId: edge.requestId, path: edge.path.slice(0, MAX_LOGGED_PATH), reason: known.reason, err: known.cause },
+    known.message,
+  );
   sendRefusal(edge, known);
   if (!edge.response.writableEnded) {
     edge.response.destroy();

@@ -17,7 +17,7 @@ import {
 import { statusOfAnswer } from './answer-scan.ts';
 import { errorResponse, failureOf } from './errors.ts';
 import type { McpPost, McpRequest } from './exchange.ts';
-import type { JsonObject } from './json-rpc.ts';
+import { type ClientMessage, isFragile, type JsonObject, parseExactly } from './json-rpc.ts';
 import type { Session, Sessions } from './sessions.ts';
 
 export interface ChannelRelayDeps {
@@ -114,10 +114,15 @@ function clientOf(request: McpRequest): ChannelClient {
 function tell(channel: Channel, client: ChannelClient, post: McpPost): void {
   const { message } = post;
   if (message.kind === 'response') {
-    channel.respond(client, message.value);
+    channel.respond(client, valueOf(message));
   } else if (message.method !== 'notifications/initialized') {
-    channel.notify(client, message.value);
+    channel.notify(client, valueOf(message));
   }
+}
+
+/** The message as it is sent on: with its numbers as they were written, where parsing may have changed them. */
+function valueOf({ text, value }: ClientMessage): JsonObject {
+  return isFragile(text) ? (parseExactly(text) ?? value) : value;
 }
 
 /** Answers with JSON, or with an event stream as soon as the upstream says something before its answer. */
@@ -132,7 +137,7 @@ async function answer(
   onClose(response, () => gone.abort());
   const stream = createLazyStream(post, before);
   try {
-    const result = await channel.request(message.value, { client, signal: gone.signal, onMessage: stream.send });
+    const result = await channel.request(valueOf(message), { client, signal: gone.signal, onMessage: stream.send });
     await before;
     const json = JSON.stringify(result);
     if (stream.isOpen()) {

@@ -11,7 +11,7 @@ import type { EraGate } from './era-gate.ts';
 import { failureOf, refusalCodes } from './errors.ts';
 import type { HttpRequest, HttpResponse, McpPost, McpRequest } from './exchange.ts';
 import { acceptsAnswers } from './forwarded-headers.ts';
-import { type ClientMessage, InvalidMessageError, parseArgumentsExactly, parseMessage } from './json-rpc.ts';
+import { type ClientMessage, InvalidMessageError, isFragile, parseExactly, parseMessage } from './json-rpc.ts';
 import { isGoverned, targetOf } from './methods.ts';
 import type { Session, Sessions } from './sessions.ts';
 import { guardStream } from './stream-guard.ts';
@@ -250,18 +250,12 @@ function requireLegacy(request: HttpRequest): void {
   }
 }
 
-// Numbers of more than 15 digits may lose digits in JSON.parse; only then is the text read again.
-const longNumber = /\d{16}/;
-/** Longest message that is read again, in UTF-16 code units: the exact reading is slow. */
-const MAX_EXACT = 64 * 1024;
-
 /** The call's arguments with every number as written, or, for a message too long for that, what the digest must cover instead. */
 function argumentsOf({ message }: McpPost): Pick<Call, 'arguments' | 'exactText'> {
   const args = message.params?.['arguments'];
-  if (args === undefined || !longNumber.test(message.text)) {
+  if (args === undefined || !isFragile(message.text)) {
     return { arguments: args };
   }
-  return message.text.length <= MAX_EXACT
-    ? { arguments: parseArgumentsExactly(message.text) }
-    : { arguments: args, exactText: message.text };
+  const exact = parseExactly(message.text)?.['params'] as ClientMessage['params'];
+  return exact === undefined ? { arguments: args, exactText: message.text } : { arguments: exact['arguments'] };
 }

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { GatewayError } from '../domain/errors.ts';
+import { KNOWN_METHODS } from './known-methods.ts';
 
 /** The id of a JSON-RPC request as MCP allows it: never null. */
 export type JsonRpcId = string | number;
@@ -77,6 +77,10 @@ export function parseMessage(body: Buffer): ClientMessage {
   }
   if (method.length > MAX_METHOD) {
     throw new InvalidMessageError(-32600, `'method' is longer than ${MAX_METHOD} characters`, id ?? null);
+  }
+  const likeness = findLikeness(method);
+  if (likeness !== undefined) {
+    throw new InvalidMessageError(-32600, `the method '${method}' must be written '${likeness}'`, id ?? null);
   }
   if (id === undefined && !method.startsWith('notifications/')) {
     throw new InvalidMessageError(
@@ -176,6 +180,15 @@ function refuseLookalikes(object: JsonObject, known: ReadonlySet<string>, id: Js
   }
 }
 
+/** Methods by what is left of them when case and blanks do not count: some upstreams would take one for the other. */
+const methodsByFold: ReadonlyMap<string, string> = new Map(KNOWN_METHODS.map((method) => [foldCase(method), method]));
+
+/** The known method that this one is not, but could be taken for. */
+function findLikeness(method: string): string | undefined {
+  const known = methodsByFold.get(foldCase(method.trim()));
+  return known === method ? undefined : known;
+}
+
 /** Unicode's simple case folding as far as it leads to ASCII: by way of the upper case, the long s becomes s and the Kelvin sign k. */
 function foldCase(key: string): string {
   return key.toUpperCase().toLowerCase();
@@ -208,14 +221,24 @@ function readResponse(message: JsonObject, id: JsonRpcId | undefined, text: stri
   throw new InvalidMessageError(-32600, `the message has no 'method'`, id ?? null);
 }
 
-/** Reads the arguments once more with every number as it was written, for digests that must tell 2^53 from 2^53 + 1. */
-export function parseArgumentsExactly(text: string): unknown {
+/** Numbers that JSON.parse may change: more than 15 digits, or an exponent. */
+const fragileNumber = /\d{16}|\d[eE][+-]?\d/;
+/** Longest text that is read exactly, in UTF-16 code units: the exact reading is slow. */
+const MAX_EXACT = 64 * 1024;
+
+/** True when numbers of the text may have been changed by parsing it. */
+export function isFragile(text: string): boolean {
+  return fragileNumber.test(text);
+}
+
+/** The message with every number as it was written; undefined when it is too long to be read so. */
+export function parseExactly(text: string): JsonObject | undefined {
+  if (text.length > MAX_EXACT) {
+    return undefined;
+  }
   const message: unknown = JSON.parse(text, (_key, value: unknown, context?: { source?: string }) =>
     typeof value === 'number' && context?.source !== undefined ? JSON.rawJSON(context.source) : value,
   );
-  if (message === null || typeof message !== 'object') {
-    throw new GatewayError('internal', 'the message changed between two readings');
-  }
-  const params = (message as JsonObject)['params'];
-  return (params as JsonObject | undefined)?.['arguments'];
+  // It was parsed before, and was an object.
+  return message as JsonObject;
 }

@@ -1,28 +1,9 @@
 import { nameFields } from './envelope.ts';
 import type { ClientMessage } from './json-rpc.ts';
+import { UNGOVERNED_METHODS } from './known-methods.ts';
 
-/**
- * Methods of all revisions that neither run a tool nor hand out contents; every other request is decided and recorded, also one that
- * no revision knows, so that a method nobody thought of cannot slip past the policy.
- */
-const ungoverned: ReadonlySet<string> = new Set([
-  'initialize',
-  'ping',
-  'server/discover',
-  'tools/list',
-  'prompts/list',
-  'resources/list',
-  'resources/templates/list',
-  'resources/subscribe',
-  'resources/unsubscribe',
-  'subscriptions/listen',
-  'logging/setLevel',
-  'completion/complete',
-  'tasks/get',
-  'tasks/list',
-  'tasks/result',
-  'tasks/cancel',
-]);
+/** Every other request is decided and recorded, also one that no revision knows, so that nothing slips past the policy. */
+const ungoverned: ReadonlySet<string> = new Set(UNGOVERNED_METHODS);
 
 /** True for a request that needs a Decision. */
 export function isGoverned(message: ClientMessage): boolean {

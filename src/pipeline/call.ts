@@ -135,10 +135,12 @@ async function refuse(
   upstream?: Upstream,
 ): Promise<never> {
   const decision = createDecision(arrival, { effect: 'deny', reason, ruleIds: [], message }, upstream, {});
-  deps.usage.countRefusal();
   await deps.log.append(decision);
   throw new GatewayError(errorReason, message, { metadata: { call_id: decision.id } });
 }
+
+/** What is kept of a slug that names nothing, in UTF-16 code units; real ones are shorter. */
+const MAX_SLUG = 64;
 
 /** The one place where a Decision is made. */
 function createDecision(
@@ -162,7 +164,7 @@ function createDecision(
     ...(principal.apiKeyId === undefined ? {} : { apiKeyId: principal.apiKeyId }),
     ...(principal.keyPrefix === undefined ? {} : { keyPrefix: principal.keyPrefix }),
     ...(upstream === undefined ? {} : { upstreamId: upstream.id }),
-    upstreamSlug: arrival.slug,
+    upstreamSlug: arrival.slug.slice(0, MAX_SLUG),
     method: arrival.method,
     ...(arrival.tool === undefined ? {} : { tool: arrival.tool }),
     effect: verdict.effect,

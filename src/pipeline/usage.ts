@@ -16,7 +16,6 @@ export type Usage = ReturnType<typeof createUsage>;
 export function createUsage(now: () => number = Date.now) {
   const startTime = now();
   const upstreams = new Map<UpstreamId, UpstreamUsage>();
-  let refusals = 0;
 
   function of(id: UpstreamId): UpstreamUsage {
     let usage = upstreams.get(id);
@@ -44,15 +43,7 @@ export function createUsage(now: () => number = Date.now) {
         usage.approvalsRequired++;
       }
     },
-    /** A known caller who was refused before there was a call. */
-    countRefusal: (): void => {
-      refusals++;
-    },
-    refusals: (): number => refusals,
     ofUpstream: (id: UpstreamId): Readonly<UpstreamUsage> => upstreams.get(id) ?? zero,
-    forget: (id: UpstreamId): void => {
-      upstreams.delete(id);
-    },
   };
 }
 

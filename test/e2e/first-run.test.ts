@@ -214,20 +214,38 @@ describe('the end', () => {
   });
 
   test('[SV-GRACEFUL] clients that only listen, or are silent, do not hold up the end', async () => {
+    const upstream = await startBadUpstream();
     const gateway = await start({ GATEWAY_DRAIN_TIMEOUT_SECONDS: '3600' });
     const { apiKey } = printedBy(gateway);
+    const transport = streamableHttp(upstream.url('slow-stream'));
+    await apiOf({ ...gateway, apiKey }, UpstreamService).createUpstream({ slug: 'news', transport, era: Era.LEGACY });
     const silent = await openSocket(gateway.port);
-    const path = '/v1/mcp/everything';
-    const listening = request({ port: gateway.port, path, headers: mcpHeaders(apiKey), agent: false });
-    listening.on('error', () => undefined);
-    await new Promise<void>((resolve) => {
-      listening.on('response', (response) => response.once('data', () => resolve()));
-      listening.end();
-    });
+    await listen(gateway.port, 'GET', '/v1/mcp/everything', apiKey, '');
+    await listen(
+      gateway.port,
+      'POST',
+      '/v1/mcp/news',
+      apiKey,
+      '{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen"}',
+    );
     expect(await gateway.stop()).toBe(0);
     silent.destroy();
+    await upstream.stop();
   });
 });
+
+/** Opens a stream; resolves with its first bytes. */
+function listen(port: number, method: string, path: string, apiKey: string, body: string): Promise<void> {
+  const sent = request({ port, method, path, headers: mcpHeaders(apiKey), agent: false });
+  sent.on('error', () => undefined);
+  return new Promise((resolve) => {
+    sent.on('response', (response) => {
+      response.on('error', () => undefined);
+      response.once('data', () => resolve());
+    });
+    sent.end(body);
+  });
+}
 
 /** The JSON-RPC answer of a JSON body or of the last event of a stream. */
 function jsonOf({ headers, text }: Answer): string {

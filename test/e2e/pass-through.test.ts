@@ -1,6 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text as textOf } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { request } from 'undici';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { Era } from '../../gen/portcullis/v1/upstream_pb.ts';
@@ -9,6 +10,7 @@ import { type GatewayProcess, startGateway } from '../support/gateway-process.ts
 import { send } from './bad-http-client.ts';
 import { mcpHeaders } from './bad-installation.ts';
 import { apiOf, streamableHttp } from './support-api.ts';
+import { callerOf, openSession } from './support-mcp-session.ts';
 
 interface Received {
   readonly method: string | undefined;
@@ -31,7 +33,9 @@ const upstream = createServer((request, response) => {
 
 beforeAll(async () => {
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
-  gateway = await startGateway({ env: { GATEWAY_DEMO_UPSTREAM: 'false' } });
+  gateway = await startGateway({
+    env: { GATEWAY_DEMO_UPSTREAM: 'false', GATEWAY_STDIO_COMMANDS: process.execPath },
+  });
   const transport = streamableHttp(`http://127.0.0.1:${(upstream.address() as AddressInfo).port}/mcp?tenant=a%20b`);
   const toolFilter = { deniedTools: ['break'] };
   await apiOf(gateway, UpstreamService).createUpstream({ slug: 'raw', transport, toolFilter, era: Era.LEGACY });
@@ -103,6 +107,16 @@ test('[MC-BODY-DECIDES] headers that name a harmless call do not cover a denied 
   expect(received).toEqual([]);
 });
 
+test('[MC-UNAMBIGUOUS] a method that differs from a known one by case or blanks only does not reach the upstream', async () => {
+  answerJson(ODD_ANSWER);
+  const call = '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"break","arguments":{}}}';
+  for (const method of ['Tools/Call', 'TOOLS/CALL', ' tools/call', 'tools/call ', 'tool\u017f/call', 'tools/call\\n']) {
+    const { text } = await post(call.replace('tools/call', method));
+    expect([method, typeof JSON.parse(text).error?.code]).toEqual([method, 'number']);
+  }
+  expect(received).toEqual([]);
+});
+
 const EVENTS = [
   'id: p-1\nretry: 1500\ndata: \n\n',
   ': comment\n\n',
@@ -164,6 +178,17 @@ test('[MC-SESSION-LOST] a session that the upstream has lost is answered with 40
   expect((await post(ODD_CALL, { 'mcp-session-id': session })).status).toBe(404);
   answer = (response) => response.writeHead(404, { 'content-type': 'text/plain' }).end('Session not found');
   expect((await post(ODD_CALL, { 'mcp-session-id': session })).status).toBe(404);
+});
+
+test('[MC-BYTES] a process gets the numbers, the order and the unknown keys of a call as they were written', async () => {
+  const script = fileURLToPath(new URL('bad-raw-process.ts', import.meta.url));
+  const transport = { value: { case: 'stdio' as const, value: { command: process.execPath, args: [script] } } };
+  await apiOf(gateway, UpstreamService).createUpstream({ slug: 'process', transport, era: Era.LEGACY });
+  const { sessionId = '' } = await openSession(callerOf(gateway, 'process'));
+  const args = '{"n":12345678901234567890,"b":-9007199254740993,"e":1e400}';
+  const body = `{"jsonrpc":"2.0","id":"p","method":"tools/call","params":{"zz":[1],"name":"look","arguments":${args}},"future":null}`;
+  const { text } = await post(body, { 'mcp-session-id': sessionId }, 'process');
+  expect(JSON.parse(text).result.line).toContain(`"params":{"zz":[1],"name":"look","arguments":${args}},"future":null`);
 });
 
 test('[MC-BYTES] a modern call and its answer come through byte for byte', async () => {

@@ -8,7 +8,7 @@ interface Group extends PromiseWithResolvers<void> {
 }
 
 /** Decisions in a group from which on calls come fast enough for the next group to be worth waiting for. */
-const BUSY = 3;
+const BUSY = 8;
 /** Longest wait for a group to fill, from the end of the one before it; only under load. */
 const PATIENCE_MS = 1;
 

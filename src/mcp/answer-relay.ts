@@ -18,6 +18,7 @@ import { EventStreamScan, statusOfAnswer } from './answer-scan.ts';
 import { errorResponse, failureOf } from './errors.ts';
 import type { HttpResponse } from './exchange.ts';
 import type { JsonRpcId } from './json-rpc.ts';
+import { isAnswerStatus, isJson, notAnAnswer, sessionLost, statusOfError } from './upstream-answer.ts';
 
 type ExtraHeaders = (headers: IncomingHttpHeaders) => Promise<Record<string, string>> | undefined;
 
@@ -259,45 +260,4 @@ export class AnswerRelay implements ExchangeSink {
     this.#stopKeepAlive?.();
     this.#done({ status, responseBytes: this.#bytes });
   }
-}
-
-/** A client that reads 404 opens a new session (specification 2025-11-25, basic/transports, Session Management). */
-const sessionLost = {
-  code: -32600,
-  message: `The upstream does not know the session any more: send 'initialize' for a new one.`,
-};
-
-function isJson(contentType: string): boolean {
-  return contentType.startsWith('application/json');
-}
-
-/** Statuses with which MCP servers answer; 401 and 403 are about the gateway's own credentials and are not passed on. */
-function isAnswerStatus(status: number): boolean {
-  return (
-    status === 200 ||
-    status === 400 ||
-    status === 404 ||
-    status === 405 ||
-    status === 406 ||
-    status === 409 ||
-    status === 415
-  );
-}
-
-function notAnAnswer(slug: string, status: number, contentType: string): GatewayError {
-  if (status === 401 || status === 403) {
-    return new GatewayError(
-      'bad_gateway',
-      `The upstream "${slug}" refused the gateway's credentials (HTTP ${status}). An operator can set new ones with UpdateUpstream.`,
-    );
-  }
-  const what = status === 200 ? `is no JSON-RPC message (content type '${contentType}')` : `has HTTP status ${status}`;
-  return new GatewayError(
-    'bad_gateway',
-    `The answer of the upstream "${slug}" ${what}. Check its log, and that its URL is its MCP endpoint.`,
-  );
-}
-
-function statusOfError(error: unknown): OutcomeStatus {
-  return error instanceof GatewayError && error.reason === 'upstream_timeout' ? 'timeout' : 'upstream_error';
 }

@@ -2,11 +2,12 @@ import type { DecisionWatch } from '../decisions/decision-watch.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { hasScope, type Principal, type Scope } from '../domain/principal.ts';
 import type { Upstream } from '../domain/upstream.ts';
-import { admit, type Call, type CallDeps, runCall } from '../pipeline/call.ts';
+import { admit, type Call, type CallDeps, callScopes, runCall } from '../pipeline/call.ts';
+import { MODERN_VERSION } from '../upstream/gateway-client.ts';
 import { sendEmpty, sendRpcError } from './answer.ts';
 import type { ChannelRelay } from './channel-relay.ts';
 import { streamDecisions } from './decision-stream.ts';
-import { LEGACY_VERSIONS, MODERN_VERSION, readEnvelope } from './envelope.ts';
+import { LEGACY_VERSIONS, readEnvelope } from './envelope.ts';
 import type { EraGate } from './era-gate.ts';
 import { failureOf, refusalCodes } from './errors.ts';
 import type { HttpRequest, HttpResponse, McpPost, McpRequest } from './exchange.ts';
@@ -197,7 +198,6 @@ function relayOf(deps: McpEndpointDeps, upstream: Upstream) {
   return upstream.transport.kind === 'streamable_http' ? deps.streamable : deps.channels;
 }
 
-const callScopes: readonly Scope[] = ['tools:call'];
 const readScopes: readonly Scope[] = ['gateway:read'];
 const watchScopes: readonly Scope[] = [...callScopes, ...readScopes];
 

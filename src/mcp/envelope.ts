@@ -1,9 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Era } from '../domain/upstream.ts';
+import { MODERN_VERSION } from '../upstream/gateway-client.ts';
 import type { ClientMessage, JsonObject } from './json-rpc.ts';
-
-/** The revision of the modern era that the gateway speaks. */
-export const MODERN_VERSION = '2026-07-28';
 
 /** Revisions with sessions, newest first. */
 export const LEGACY_VERSIONS: readonly string[] = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05'];

@@ -1,6 +1,7 @@
 import type { Era } from '../domain/upstream.ts';
 import type { EraBook } from '../upstream/era.ts';
-import { LEGACY_VERSIONS, MODERN_VERSION } from './envelope.ts';
+import { MODERN_VERSION } from '../upstream/gateway-client.ts';
+import { LEGACY_VERSIONS } from './envelope.ts';
 import { failureOf, type RpcError } from './errors.ts';
 import type { McpPost } from './exchange.ts';
 

@@ -52,7 +52,8 @@ export interface ForwardEnd {
  */
 export type Forward = (committed?: Promise<void>) => Promise<ForwardEnd>;
 
-const callScopes: readonly Scope[] = ['tools:call'];
+/** What a credential needs for a call, one of them. */
+export const callScopes: readonly Scope[] = ['tools:call'];
 
 /**
  * The first half of a call's path: may this caller reach this upstream at all? Needs no body, so strangers' bodies are never read.

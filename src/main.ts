@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
-import { type ApiRoutes, createApiRoutes } from './api/routes.ts';
+import { createApprovals } from './approvals/create-approvals.ts';
+import { startExpirySweeper } from './approvals/expiry-sweeper.ts';
+import { type SendWebhook, startWebhookSender } from './approvals/webhook-sender.ts';
 import { createAccessTokens } from './authn/access-token.ts';
 import { createAuthenticator, createOpenAuthenticator } from './authn/authenticate.ts';
 import { bootstrap, type FirstStart } from './authn/bootstrap.ts';
@@ -11,26 +13,16 @@ import { createPasswords, type Passwords } from './authn/password.ts';
 import type { Config } from './config/config.ts';
 import { loadConfig } from './config/load-config.ts';
 import { createSecretBox, type SecretBox } from './config/secret-box.ts';
-import { withChange } from './db/config-changes.ts';
-import { endSession } from './db/ended-sessions.ts';
 import { openDatabase, type Store } from './db/store.ts';
 import { DecisionLog } from './decisions/decision-log.ts';
-import { createDecisionWatch, type DecisionWatch } from './decisions/decision-watch.ts';
+import { createDecisionWatch } from './decisions/decision-watch.ts';
 import { GatewayError } from './domain/errors.ts';
 import type { ProjectId } from './domain/ids.ts';
-import { readBody } from './http/body.ts';
-import { createConnectFace } from './http/connect-face.ts';
-import { createHealth, type HealthReport } from './http/health.ts';
+import { createServer, type ServerParts } from './faces.ts';
+import type { HealthReport } from './http/health.ts';
 import { type ListenerOptions, openListener } from './http/listener.ts';
-import { createOriginGuard } from './http/origin-guard.ts';
-import { createHttpServer } from './http/server.ts';
-import { createChannelRelay } from './mcp/channel-relay.ts';
-import { handleMcpRequest, type McpEndpointDeps } from './mcp/endpoint.ts';
-import { createEraGate } from './mcp/era-gate.ts';
-import { createSessions } from './mcp/sessions.ts';
-import { createStreamableRelay } from './mcp/streamable-relay.ts';
 import type { CallDeps } from './pipeline/call.ts';
-import { createToolCalls } from './pipeline/tool-calls.ts';
+import { createPolicySets } from './pipeline/policy-sets.ts';
 import { createUsage } from './pipeline/usage.ts';
 import { createHotConfig, type HotConfig } from './snapshot/hot-config.ts';
 import { createUpstreamFace, type UpstreamFace } from './upstream/face.ts';
@@ -52,7 +44,8 @@ if (process.argv.includes('--version')) {
 
 /** Makes every part once, opens the port, and closes all of it again in the opposite order when the process is told to stop. */
 async function start(config: Config): Promise<void> {
-  const logger = pino({ level: config.logLevel });
+  // Written in the background: a line a request would cost a system call each.
+  const logger = pino({ level: config.logLevel }, pino.destination({ dest: 1, sync: false }));
   const stopping = new AbortController();
   const store = await openDatabase(config.database, { onBackgroundError: warner(logger, 'The database failed.') });
   const box = createSecretBox(config.secretKey, config.previousSecretKeys);
@@ -62,7 +55,6 @@ async function start(config: Config): Promise<void> {
   const hotConfig = await createHotConfig(store, { onError: warner(logger, 'The configuration could not be read.') });
   const identity = await createIdentity({ config, logger, store, box, passwords, hotConfig, projectId });
   const log = new DecisionLog(store.log, { onFailure: errorer(logger, 'Decisions could not be recorded.') });
-  const call: CallDeps = { config: hotConfig, log, usage: createUsage() };
   const upstreams = createUpstreamFace({
     networks: config.upstreamNetworks,
     stdioCommands: config.stdioCommands,
@@ -71,19 +63,28 @@ async function start(config: Config): Promise<void> {
     logger,
     hostEnv: process.env,
   });
+  const approvals = createApprovals({ store, onChange: hotConfig.onApprovalChange, now: Date.now });
+  const approvalWork = startApprovalWork({ store, box, hotConfig, send: upstreams.sendWebhook, logger });
+  const policies = createPolicySets(hotConfig);
+  const { maxConfigAgeMs } = config;
+  const call: CallDeps = { config: hotConfig, maxConfigAgeMs, log, policies, approvals, usage: createUsage() };
   const watch = createDecisionWatch({ log: store.log, onDecision: store.onDecision });
   const report = () => readHealth(store, hotConfig, upstreams, projectId);
+  const address = { url: config.publicUrl ?? '' };
   const parts = { config, logger, store, box, passwords, hotConfig, identity, call, upstreams, watch, report };
-  const server = createServer({ ...parts, stopping: stopping.signal });
+  const server = createServer({ ...parts, version: VERSION, stopping: stopping.signal, publicUrl: () => address.url });
   const listener = await openListener(listenerOptions(config), server.handle);
-  announce(config, listener.port, logger);
+  address.url ||= urlOf(config, listener.port);
+  logger.info({ port: listener.port }, `Portcullis ${VERSION} listens on ${urlOf(config, listener.port)}`);
 
   await stopSignal();
   logger.info('Stopping: no new connections, calls in progress are finished.');
   listener.stopAccepting();
   stopping.abort();
+  approvals.close();
   await server.drain(config.drainTimeoutMs);
   await listener.close();
+  await approvalWork.close();
   await upstreams.close();
   await log.close();
   await identity.lastUse.close();
@@ -101,7 +102,38 @@ interface IdentityDeps {
   readonly projectId: ProjectId;
 }
 
-type Identity = Awaited<ReturnType<typeof createIdentity>>;
+/** What is done about approvals without anybody asking: those that expire, and those that other systems are told of. */
+function startApprovalWork({
+  store,
+  box,
+  hotConfig: { onApprovalChange },
+  send,
+  logger,
+}: Pick<ServerParts, 'store' | 'box' | 'hotConfig' | 'logger'> & { readonly send: SendWebhook }) {
+  const sweeper = startExpirySweeper({
+    store,
+    now: Date.now,
+    onError: warner(logger, 'Expired approvals could not be written.'),
+  });
+  const sender = startWebhookSender({
+    db: store.db,
+    send,
+    open: (sealed) => box.open('webhook', sealed),
+    now: Date.now,
+    onError: (error, delivery) =>
+      logger.warn(
+        { err: error, delivery_id: delivery?.id, approval_id: delivery?.approvalId },
+        'An approval webhook could not be told.',
+      ),
+  });
+  const stopListening = onApprovalChange(() => sender.wake());
+  return {
+    async close() {
+      stopListening();
+      await Promise.all([sweeper.close(), sender.close()]);
+    },
+  };
+}
 
 /** Makes what tells who calls, and lets users in. */
 async function createIdentity({ config, logger, store, box, passwords, hotConfig, projectId }: IdentityDeps) {
@@ -114,100 +146,6 @@ async function createIdentity({ config, logger, store, box, passwords, hotConfig
     ? createAuthenticator({ config: hotConfig, tokens, onKeyUse: lastUse.note, now: Date.now })
     : createOpenAuthenticator(projectId);
   return { keyring, logins, lastUse, authenticator };
-}
-
-interface ServerParts {
-  readonly config: Config;
-  readonly logger: Logger;
-  readonly store: Store;
-  readonly box: SecretBox;
-  readonly passwords: Passwords;
-  readonly hotConfig: HotConfig;
-  readonly identity: Identity;
-  readonly call: CallDeps;
-  readonly upstreams: UpstreamFace;
-  readonly watch: DecisionWatch;
-  readonly report: () => Promise<HealthReport>;
-  readonly stopping: AbortSignal;
-}
-
-function createServer(parts: ServerParts) {
-  const { config, logger, identity, hotConfig, report } = parts;
-  const mcp = createMcpDeps(parts);
-  const authenticate: Parameters<typeof createConnectFace>[0]['authenticate'] = ({ headers }) =>
-    identity.authenticator.authenticate(headers);
-  return createHttpServer({
-    guard: createOriginGuard(config),
-    health: createHealth({ version: VERSION, startTime: parts.call.usage.startTime, report }),
-    authenticate,
-    mcp: (arrival) => handleMcpRequest(mcp, arrival),
-    api: createConnectFace({ ...createApi(parts), authenticate, requestTimeoutMs: config.requestTimeoutMs }),
-    jwks: () => JSON.stringify(identity.keyring.jwks()),
-    isConfigFresh: () => hotConfig.ageMs() < config.maxConfigAgeMs,
-    logger,
-  });
-}
-
-function createApi({
-  config,
-  logger,
-  store,
-  box,
-  passwords,
-  hotConfig,
-  identity,
-  call,
-  ...parts
-}: ServerParts): ApiRoutes {
-  const { upstreams, watch, report, stopping } = parts;
-  return createApiRoutes(
-    {
-      log: logger,
-      store,
-      box,
-      passwords,
-      logins: identity.logins,
-      config: hotConfig,
-      stdioCommands: config.stdioCommands,
-      probe: upstreams.probe,
-      calls: createToolCalls({ call, client: upstreams.ownClient }),
-      version: VERSION,
-      usage: call.usage,
-      watch: watch.watch,
-      health: upstreams.health,
-      readiness: async () => (await report()).isReady,
-    },
-    { maxRequestBytes: config.maxRequestBytes, shutdownSignal: stopping },
-  );
-}
-
-function createMcpDeps({
-  config,
-  hotConfig,
-  call,
-  box,
-  store,
-  upstreams,
-  watch,
-  stopping,
-}: ServerParts): McpEndpointDeps {
-  const sessions = createSessions({
-    seal: (text) => box.seal('session', text),
-    open: (sealed) => box.open('session', sealed),
-    isEnded: hotConfig.isSessionEnded,
-  });
-  return {
-    call,
-    sessions,
-    endSession: ({ id, expireTime }) =>
-      withChange(store, 'ended_session', id, (trx) => endSession(trx, { sessionId: id, expireTime })),
-    eraGate: createEraGate(upstreams),
-    streamable: createStreamableRelay({ client: upstreams.client, sessions, onEnd: upstreams.noteEnd }),
-    channels: createChannelRelay({ channels: upstreams.channels, sessions, onEnd: upstreams.noteEnd }),
-    watch,
-    stopping,
-    readBody: (request) => readBody(request, { maxBytes: config.maxRequestBytes, timeoutMs: config.requestTimeoutMs }),
-  };
 }
 
 async function readHealth(
@@ -245,10 +183,10 @@ function showOnce(firstStart: FirstStart | undefined): void {
   }
 }
 
-function announce(config: Config, port: number, logger: Logger): void {
+function urlOf(config: Config, port: number): string {
   const scheme = config.tls === undefined ? 'http' : 'https';
   const host = config.host.includes(':') ? `[${config.host}]` : config.host;
-  logger.info({ port }, `Portcullis ${VERSION} listens on ${scheme}://${host}:${port}`);
+  return `${scheme}://${host}:${port}`;
 }
 
 /** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */

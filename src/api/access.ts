@@ -1,10 +1,12 @@
 import { type DescMethod, getOption, hasOption } from '@bufbuild/protobuf';
 import type { HandlerContext } from '@connectrpc/connect';
 import { type Access, access } from '../../gen/portcullis/v1/access_pb.ts';
+import { Scope as ScopeMessage } from '../../gen/portcullis/v1/scope_pb.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { ProjectId } from '../domain/ids.ts';
 import { hasScope, type Principal, type Scope } from '../domain/principal.ts';
 import type { Project } from '../domain/project.ts';
+import { requireActive } from './active-agent.ts';
 import { getCaller } from './context.ts';
 import { fromScopeMessages } from './scope-message.ts';
 
@@ -21,6 +23,18 @@ const PUBLIC_SERVICES: ReadonlySet<string> = new Set(['grpc.health.v1.Health', '
 
 /** The `(portcullis.v1.access)` option of a method. */
 export function findAccess(method: DescMethod): Access['caller'] | undefined {
+  let known = accessOf.get(method);
+  if (known === undefined) {
+    known = { caller: readAccess(method) };
+    accessOf.set(method, known);
+  }
+  return known.caller;
+}
+
+/** Options are kept as bytes; reading them costs more than all other checks of a request. */
+const accessOf = new WeakMap<DescMethod, { readonly caller: Access['caller'] | undefined }>();
+
+function readAccess(method: DescMethod): Access['caller'] | undefined {
   if (PUBLIC_SERVICES.has(method.parent.typeName)) {
     return { case: 'public', value: true };
   }
@@ -37,10 +51,9 @@ export function checkAccess(context: Pick<HandlerContext, 'method' | 'values'>, 
     case 'public':
       return;
     case 'authenticated':
-      getCaller(context.values);
-      return;
+      return requireActive(getCaller(context.values));
     case 'scope':
-      return checkScope(getCaller(context.values), fromScopeMessages([needed.value])[0]);
+      return checkScopeOf(context, needed.value);
     case 'operator':
       return checkOperator(getCaller(context.values), isOperator);
     default:
@@ -49,6 +62,15 @@ export function checkAccess(context: Pick<HandlerContext, 'method' | 'values'>, 
         'This method is not open to anybody: it does not say who may call it.',
       );
   }
+}
+
+function checkScopeOf({ values }: Pick<HandlerContext, 'values'>, needed: ScopeMessage): void {
+  const caller = getCaller(values);
+  // Calls of an agent that is not ACTIVE are denied too, but on the path of a call, where the denial is recorded.
+  if (needed !== ScopeMessage.TOOLS_CALL) {
+    requireActive(caller);
+  }
+  checkScope(caller, fromScopeMessages([needed])[0]);
 }
 
 function checkScope(caller: Principal, scope: Scope | undefined): void {
@@ -61,6 +83,7 @@ function checkScope(caller: Principal, scope: Scope | undefined): void {
 }
 
 function checkOperator(caller: Principal, isOperator: IsOperator): void {
+  requireActive(caller);
   checkScope(caller, 'admin');
   if (!isOperator(caller)) {
     throw new GatewayError('permission_denied', 'Only admins of the project "default" may do this.');

@@ -7,6 +7,7 @@ import {
   ApiKeySecretSchema,
 } from '../../gen/portcullis/v1/api_key_pb.ts';
 import type { ApiKeyRecord } from '../db/api-keys.ts';
+import { toPrincipalKindMessage } from './caller-message.ts';
 import { etagOf } from './etag.ts';
 import { toGrantsMessage } from './grants-message.ts';
 import { present } from './present.ts';
@@ -17,6 +18,7 @@ export function toApiKeyMessage(key: ApiKeyRecord): ApiKey {
   return create(ApiKeySchema, {
     id: key.id,
     projectId: key.projectId,
+    ownerKind: toPrincipalKindMessage(key.ownerKind),
     ownerId: key.ownerId,
     displayName: key.displayName,
     scopes: toScopeMessages(key.scopes),

@@ -13,10 +13,11 @@ import {
   RotateApiKeyResponseSchema,
   type UpdateApiKeyRequest,
 } from '../../gen/portcullis/v1/api_key_service_pb.ts';
-import { maySeeApiKey } from '../authn/api-key-rights.ts';
+import { mayManageAgents, maySeeApiKey } from '../authn/api-key-rights.ts';
 import { type ApiKeyTarget, addApiKey, changeApiKey, endApiKey, rotateApiKey } from '../authn/api-key-service.ts';
-import { findApiKey, listApiKeys } from '../db/api-keys.ts';
-import type { ApiKeyId, PrincipalId } from '../domain/ids.ts';
+import { findAgent } from '../db/agents.ts';
+import { type ApiKeyRecord, findApiKey, listApiKeys } from '../db/api-keys.ts';
+import type { ApiKeyId, PrincipalId, ProjectId } from '../domain/ids.ts';
 import { hasScope, type Principal } from '../domain/principal.ts';
 import { toApiKeyMessage } from './api-key-message.ts';
 import { writeConfig } from './config-write.ts';
@@ -25,7 +26,7 @@ import type { ApiDeps } from './deps.ts';
 import { revisionOf } from './etag.ts';
 import { fromGrantsMessage } from './grants-message.ts';
 import { hidden } from './hidden.ts';
-import { cutPage } from './paging.ts';
+import { readPage } from './page-reading.ts';
 import { present } from './present.ts';
 import { runOnce } from './repeatable.ts';
 import { fromScopeMessages } from './scope-message.ts';
@@ -78,15 +79,26 @@ async function readKey(deps: ApiDeps, caller: Principal, request: GetApiKeyReque
 async function listPage(deps: ApiDeps, caller: Principal, request: ListApiKeysRequest) {
   const projectId = await targetProjectId(deps, caller, request.project);
   const named = request.ownerId === '' ? undefined : toOwnerId(request.ownerId);
-  const ownerId = hasScope(caller, 'admin') ? named : caller.id;
-  if (named !== undefined && named !== ownerId) {
-    throw hidden('user', named);
+  const seesAll = hasScope(caller, 'admin');
+  const ownerId = seesAll || mayManageAgents(caller) ? named : caller.id;
+  if (named !== undefined && named !== caller.id && !seesAll) {
+    await requireAgent(deps, caller, projectId, named);
   }
-  const scope = { method: 'ListApiKeys', caller, filter: [projectId, ownerId] };
-  const page = await deps.paging.open(scope, request);
-  const rows = await listApiKeys(deps.store.db, { projectId, ownerId, afterId: page.after, limit: page.size + 1 });
-  const { items, last } = cutPage(rows, page);
-  return { apiKeys: items.map(toApiKeyMessage), nextPageToken: await deps.paging.next(scope, last) };
+  const { items, nextPageToken } = await readPage<ApiKeyRecord>(deps.paging, {
+    scope: { method: 'ListApiKeys', caller, filter: [projectId, ownerId] },
+    request,
+    read: (rows) => listApiKeys(deps.store.db, { projectId, ownerId, ...rows }),
+    ...(seesAll || ownerId !== undefined ? {} : { wanted: (key) => maySeeApiKey(caller, key) }),
+  });
+  return { apiKeys: items.map(toApiKeyMessage), nextPageToken };
+}
+
+/** Who is no admin may name only an agent; whether there is another user of the id is not told. */
+async function requireAgent(deps: ApiDeps, caller: Principal, projectId: ProjectId, id: PrincipalId): Promise<void> {
+  const agent = mayManageAgents(caller) ? await findAgent(deps.store.db, id) : undefined;
+  if (agent?.projectId !== projectId) {
+    throw hidden('owner', id);
+  }
 }
 
 async function updateKey(deps: ApiDeps, caller: Principal, request: UpdateApiKeyRequest) {
@@ -131,7 +143,7 @@ async function targetOf(
   return { projectId, id: request.id as ApiKeyId, revision: revisionOf(request.etag) }; // any id; only a managed key is found
 }
 
-/** Any text of a request; it finds nothing when it is not the id of a user. */
+/** Any text of a request; it finds nothing when it is not the id of a user or agent. */
 function toOwnerId(text: string): PrincipalId {
   return text as PrincipalId;
 }

@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
-import { type Caller, CallerSchema, PrincipalKind } from '../../gen/portcullis/v1/principal_pb.ts';
+import { PrincipalKind } from '../../gen/portcullis/v1/principal_kind_pb.ts';
+import { type Caller, CallerSchema } from '../../gen/portcullis/v1/principal_pb.ts';
 import type { Principal } from '../domain/principal.ts';
 import { toGrantsMessage } from './grants-message.ts';
 import { toScopeMessages } from './scope-message.ts';

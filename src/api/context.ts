@@ -1,6 +1,7 @@
 import { type ContextValues, createContextKey, createContextValues } from '@connectrpc/connect';
 import { GatewayError } from '../domain/errors.ts';
 import type { Principal } from '../domain/principal.ts';
+import { requireActive } from './active-agent.ts';
 
 /** What the listener found out about a request before any of its body is read. */
 export interface RequestFacts {
@@ -44,7 +45,14 @@ export function getCaller(values: ContextValues): Principal {
 }
 
 /** Who makes a request that has been open for a while; throws when the credential is not valid any more. */
-export async function recheckCaller(values: ContextValues): Promise<Principal> {
+export function reauthenticate(values: ContextValues): Principal | Promise<Principal> {
   const { authenticate } = getRequestFacts(values);
   return authenticate === undefined ? getCaller(values) : authenticate();
+}
+
+/** Who has a stream open; throws also when it is an agent that is not ACTIVE any more. */
+export async function recheckCaller(values: ContextValues): Promise<Principal> {
+  const caller = await reauthenticate(values);
+  requireActive(caller);
+  return caller;
 }

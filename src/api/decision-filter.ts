@@ -1,10 +1,9 @@
 import type { DecisionFilter as FilterMessage } from '../../gen/portcullis/v1/decision_service_pb.ts';
-import type { Decision } from '../domain/decision.ts';
+import type { Decision, Effect } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { UpstreamId } from '../domain/ids.ts';
 import { isGranted, type Principal } from '../domain/principal.ts';
-import type { Effect } from '../domain/project.ts';
-import { fromEffectMessage } from './policy-message.ts';
+import { fromEffectMessage } from './effect-message.ts';
 
 /** Which decisions are wanted; what is undefined does not matter. */
 export interface DecisionFilter {

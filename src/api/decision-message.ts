@@ -1,17 +1,32 @@
 import { create } from '@bufbuild/protobuf';
 import { durationFromMs, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import {
+  ConstraintFailureSchema,
   type Decision as DecisionMessage,
   DecisionSchema,
   Face,
+  type ConstraintFailure as FailureMessage,
   type Outcome as OutcomeMessage,
   OutcomeSchema,
+  type PolicyVersionRef as PolicyRefMessage,
+  PolicyVersionRefSchema,
   DecisionReason as ReasonMessage,
+  type ShadowResult as ShadowMessage,
+  ShadowResultSchema,
   OutcomeStatus as StatusMessage,
 } from '../../gen/portcullis/v1/decision_pb.ts';
-import type { DecisionReason, LoggedDecision, Outcome, OutcomeStatus } from '../domain/decision.ts';
+import type {
+  ConstraintFailure,
+  Decision,
+  DecisionReason,
+  LoggedDecision,
+  Outcome,
+  OutcomeStatus,
+  PolicyVersionRef,
+  ShadowResult,
+} from '../domain/decision.ts';
 import { toPrincipalKindMessage } from './caller-message.ts';
-import { toEffectMessage } from './policy-message.ts';
+import { toEffectMessage } from './effect-message.ts';
 import { present } from './present.ts';
 import { toEraMessage } from './upstream-message.ts';
 
@@ -25,6 +40,9 @@ const REASONS: Readonly<Record<DecisionReason, ReasonMessage>> = {
   grant: ReasonMessage.GRANT,
   tool_filter: ReasonMessage.TOOL_FILTER,
   era_mismatch: ReasonMessage.ERA_MISMATCH,
+  approval: ReasonMessage.APPROVAL,
+  agent_inactive: ReasonMessage.AGENT_INACTIVE,
+  approvals_exhausted: ReasonMessage.APPROVALS_EXHAUSTED,
 };
 
 const STATUSES: Readonly<Record<OutcomeStatus, StatusMessage>> = {
@@ -58,14 +76,48 @@ export function toDecisionMessage({ decision, outcome }: Omit<LoggedDecision, 'p
     method: decision.method,
     tool: decision.tool ?? '',
     effect: toEffectMessage(decision.effect),
-    reason: REASONS[decision.reason],
+    reason: toReasonMessage(decision.reason),
     ruleIds: [...decision.ruleIds],
     message: decision.message,
     argumentsDigest: decision.argumentsDigest ?? '',
     argumentsJson: decision.argumentsJson ?? '',
     argumentsRedacted: decision.argumentsRedacted ?? false,
     requestBytes: BigInt(decision.requestBytes),
-    ...present({ outcome: decision.effect === 'allow' ? toOutcomeMessage(outcome) : undefined }),
+    policies: decision.policies?.map(toPolicyRefMessage) ?? [],
+    failures: decision.failures?.map(toFailureMessage) ?? [],
+    shadowResults: decision.shadow?.map(toShadowMessage) ?? [],
+    approvalId: decision.approvalId ?? '',
+    session: decision.session ?? '',
+    ...present({ outcome: isForwarded(decision) ? toOutcomeMessage(outcome) : undefined }),
+  });
+}
+
+/** The reason as the API shows it. */
+export function toReasonMessage(reason: DecisionReason): ReasonMessage {
+  return REASONS[reason];
+}
+
+/** The failed check as the API shows it. */
+export function toFailureMessage({ ruleId, path, check, expected, actual }: ConstraintFailure): FailureMessage {
+  return create(ConstraintFailureSchema, { ruleId, path, check, expected, actual });
+}
+
+/** Calls that ToolService.Authorize allowed are made elsewhere: their decisions name no upstream's id. */
+function isForwarded({ effect, upstreamId }: Decision): boolean {
+  return effect === 'allow' && upstreamId !== undefined;
+}
+
+function toPolicyRefMessage({ id, slug, version }: PolicyVersionRef): PolicyRefMessage {
+  return create(PolicyVersionRefSchema, { policyId: id, slug, version });
+}
+
+function toShadowMessage({ policy, effect, ruleIds, message, failures }: ShadowResult): ShadowMessage {
+  return create(ShadowResultSchema, {
+    policy: toPolicyRefMessage(policy),
+    effect: toEffectMessage(effect),
+    ruleIds: [...ruleIds],
+    message,
+    failures: failures.map(toFailureMessage),
   });
 }
 

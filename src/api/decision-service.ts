@@ -19,7 +19,8 @@ import { getCaller, recheckCaller } from './context.ts';
 import { checkVisible, fromFilterMessage, isVisible, matchesFilter, scopeOfFilter } from './decision-filter.ts';
 import { toDecisionMessage } from './decision-message.ts';
 import { hidden } from './hidden.ts';
-import { cutPage, type Paging } from './paging.ts';
+import { readPage } from './page-reading.ts';
+import type { Paging } from './paging.ts';
 import { type TargetProjectDeps, targetProjectId } from './target-project.ts';
 import { checkPosition, createCursorCodec } from './watch-cursor.ts';
 
@@ -54,13 +55,15 @@ async function listPage(deps: DecisionServiceDeps, caller: Principal, request: L
   checkVisible(caller, filter);
   const startTime = request.startTime && timestampMs(request.startTime);
   const endTime = request.endTime && timestampMs(request.endTime);
-  const scope = { method: 'ListDecisions', caller, filter: [projectId, ...scopeOfFilter(filter), startTime, endTime] };
-  const page = await deps.paging.open(scope, request);
-  const limit = page.size + 1;
-  const rows = await deps.decisions.list({ projectId, ...filter, startTime, endTime, beforeId: page.after, limit });
-  const logged = rows.map((row) => ({ id: row.decision.id, ...fromRow(row) }));
-  const { items, last } = cutPage(logged, page);
-  return { decisions: items.map(toDecisionMessage), nextPageToken: await deps.paging.next(scope, last) };
+  const { items, nextPageToken } = await readPage(deps.paging, {
+    scope: { method: 'ListDecisions', caller, filter: [projectId, ...scopeOfFilter(filter), startTime, endTime] },
+    request,
+    async read({ afterId, limit }) {
+      const rows = await deps.decisions.list({ projectId, ...filter, startTime, endTime, beforeId: afterId, limit });
+      return rows.map((row) => ({ id: row.decision.id, ...fromRow(row) }));
+    },
+  });
+  return { decisions: items.map(toDecisionMessage), nextPageToken };
 }
 
 async function* watchDecisions(

@@ -8,6 +8,7 @@ import {
   RetryInfoSchema,
 } from '../../gen/google/rpc/error_details_pb.ts';
 import { type ErrorReason, GatewayError } from '../domain/errors.ts';
+import { findUnstorableText } from './unstorable-text.ts';
 
 /** The canonical code of each reason. */
 const CODES: Readonly<Record<ErrorReason, Code>> = {
@@ -71,7 +72,10 @@ export function toApiFailure(error: unknown, requestId: string): ApiFailure {
   if (error instanceof Error && error.name === 'AbortError') {
     return toApiFailure(new GatewayError('canceled', 'The caller went away.', { cause: error }), requestId);
   }
-  return { sent: internalError(error, requestId), reason: 'internal' };
+  const unstorable = findUnstorableText(error);
+  return unstorable === undefined
+    ? { sent: internalError(error, requestId), reason: 'internal' }
+    : toApiFailure(unstorable, requestId);
 }
 
 function fromGatewayError(error: GatewayError, requestId: string): ConnectError {

@@ -24,6 +24,14 @@ export function staleEtag(kind: string, id: string): GatewayError {
   return new GatewayError('etag_mismatch', message, { metadata: { resource: kind, id } });
 }
 
+/** What was written; throws `etag_mismatch` when the resource was changed or deleted since it was read. */
+export function requireWritten<Resource>(kind: string, id: string, written: Resource | undefined): Resource {
+  if (written === undefined) {
+    throw staleEtag(kind, id);
+  }
+  return written;
+}
+
 /** The revision that an etag stands for; undefined when the etag is empty. An etag that is none stands for a revision that never was. */
 export function revisionOf(etag: string): number | undefined {
   if (etag === '') {

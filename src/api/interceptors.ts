@@ -1,6 +1,6 @@
 import type { HandlerContext, Interceptor } from '@connectrpc/connect';
 import type { Logger } from 'pino';
-import { checkAccess, type IsOperator } from './access.ts';
+import { checkAccess, findAccess, type IsOperator } from './access.ts';
 import { getRequestFacts } from './context.ts';
 import { createRequestLog, logRefusal } from './request-log.ts';
 import { createValidation } from './validation.ts';
@@ -8,6 +8,8 @@ import { createValidation } from './validation.ts';
 export interface InterceptorDeps {
   readonly log: Logger;
   readonly isOperator: IsOperator;
+  /** Throws `unavailable` while this replica cannot read what was changed, such as a key that was revoked. */
+  readonly requireFreshConfig: () => void;
 }
 
 /** What every request passes, in this order, after the request gate; the first is the outer one. */
@@ -22,6 +24,9 @@ export function createInterceptors(deps: InterceptorDeps): Interceptor[] {
 export function createRequestGate(deps: InterceptorDeps): (context: HandlerContext) => void {
   return (context) => {
     try {
+      if (findAccess(context.method)?.case !== 'public') {
+        deps.requireFreshConfig();
+      }
       checkAccess(context, deps.isOperator);
     } catch (error) {
       throw logRefusal(deps.log, context.method, getRequestFacts(context.values), error);

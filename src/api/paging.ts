@@ -4,7 +4,7 @@ import { GatewayError } from '../domain/errors.ts';
 import type { Principal } from '../domain/principal.ts';
 
 /** What a page token is good for; a token of another list, caller or filter is refused. */
-interface PageScope {
+export interface PageScope {
   /** Name of the method. */
   readonly method: string;
   readonly caller: Principal;
@@ -13,7 +13,7 @@ interface PageScope {
 }
 
 /** The paging fields of a list request. */
-interface PageRequest {
+export interface PageRequest {
   readonly pageSize: number;
   readonly pageToken: string;
 }

@@ -6,8 +6,10 @@ import {
   RecordedArguments as RecordedArgumentsMessage,
 } from '../../gen/portcullis/v1/project_pb.ts';
 import type { Project, RecordedArguments } from '../domain/project.ts';
+import { toEffectMessage } from './effect-message.ts';
+import { fromEnumMessage } from './enum-message.ts';
 import { etagOf } from './etag.ts';
-import { toEffectMessage, toRuleMessage } from './policy-message.ts';
+import { present } from './present.ts';
 
 const RECORDED_ARGUMENTS: Readonly<Record<RecordedArguments, RecordedArgumentsMessage>> = {
   none: RecordedArgumentsMessage.NONE,
@@ -22,11 +24,12 @@ export function toProjectMessage(project: Project): ProjectMessage {
     slug: project.slug,
     displayName: project.displayName,
     recordedArguments: RECORDED_ARGUMENTS[project.recordedArguments],
-    policyRules: project.policyRules.map(toRuleMessage),
     defaultEffect: toEffectMessage(project.defaultEffect),
     etag: etagOf(project),
     createTime: timestampFromMs(project.createTime),
     updateTime: timestampFromMs(project.updateTime),
+    redactedKeys: [...project.redactedKeys],
+    ...present({ approvalWebhook: project.approvalWebhook && { url: project.approvalWebhook.url } }),
   });
 }
 
@@ -34,14 +37,5 @@ export function toProjectMessage(project: Project): ProjectMessage {
 export function fromRecordedArgumentsMessage(
   message: RecordedArgumentsMessage | undefined,
 ): RecordedArguments | undefined {
-  switch (message) {
-    case RecordedArgumentsMessage.NONE:
-      return 'none';
-    case RecordedArgumentsMessage.REDACTED:
-      return 'redacted';
-    case RecordedArgumentsMessage.FULL:
-      return 'full';
-    default:
-      return undefined;
-  }
+  return fromEnumMessage(RECORDED_ARGUMENTS, message);
 }

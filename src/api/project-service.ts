@@ -13,12 +13,14 @@ import { GatewayError } from '../domain/errors.ts';
 import { newId, type ProjectId } from '../domain/ids.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { Project } from '../domain/project.ts';
+import { readWebhook } from './approval-webhook.ts';
 import { writeConfig } from './config-write.ts';
 import { getCaller } from './context.ts';
 import type { ApiDeps } from './deps.ts';
-import { checkEtag, staleEtag } from './etag.ts';
-import { cutPage } from './paging.ts';
-import { fromEffectMessage, fromRuleMessages } from './policy-message.ts';
+import { fromEffectMessage } from './effect-message.ts';
+import { checkEtag, requireWritten } from './etag.ts';
+import { requireFullGrants } from './full-grants.ts';
+import { readPage } from './page-reading.ts';
 import { present } from './present.ts';
 import { fromRecordedArgumentsMessage, toProjectMessage } from './project-message.ts';
 import { runOnce } from './repeatable.ts';
@@ -37,7 +39,8 @@ export function createProjectService(deps: ApiDeps): ServiceImpl<typeof ProjectS
   };
 }
 
-function createProject(deps: ApiDeps, caller: Principal, request: CreateProjectRequest) {
+async function createProject(deps: ApiDeps, caller: Principal, request: CreateProjectRequest) {
+  const approvalWebhook = request.approvalWebhook && (await readWebhook(deps.box, request.approvalWebhook, undefined));
   return runOnce(deps, {
     caller,
     projectId: caller.projectId,
@@ -49,7 +52,8 @@ function createProject(deps: ApiDeps, caller: Principal, request: CreateProjectR
         slug: request.slug,
         displayName: request.displayName,
         recordedArguments: fromRecordedArgumentsMessage(request.recordedArguments) ?? 'redacted',
-        policyRules: fromRuleMessages(request.policyRules?.rules ?? []),
+        redactedKeys: request.redactedKeys?.keys ?? [],
+        ...present({ approvalWebhook }),
         defaultEffect: fromEffectMessage(request.defaultEffect) ?? 'deny',
         revision: 1,
         createTime: now,
@@ -66,38 +70,31 @@ async function listPage(deps: ApiDeps, caller: Principal, request: ListProjectsR
   if (!deps.isOperator(caller)) {
     return { projects: [toProjectMessage(await targetProject(deps, caller, undefined))] };
   }
-  const scope = { method: 'ListProjects', caller, filter: [] };
-  const page = await deps.paging.open(scope, request);
-  const rows = await listProjects(deps.store.db, { afterId: page.after, limit: page.size + 1 });
-  const { items, last } = cutPage(rows, page);
-  return { projects: items.map(toProjectMessage), nextPageToken: await deps.paging.next(scope, last) };
+  const { items, nextPageToken } = await readPage(deps.paging, {
+    scope: { method: 'ListProjects', caller, filter: [] },
+    request,
+    read: (rows) => listProjects(deps.store.db, rows),
+  });
+  return { projects: items.map(toProjectMessage), nextPageToken };
 }
 
 async function changeProject(deps: ApiDeps, caller: Principal, request: UpdateProjectRequest) {
-  if (caller.grants !== 'all') {
-    const message =
-      'A credential whose grants name upstreams cannot change the project, which decides for all of them.';
-    throw new GatewayError('permission_denied', message);
-  }
+  requireFullGrants(caller, 'change the project, which decides for all of them');
   const { id } = await targetProject(deps, caller, request.project);
-  const changes = present({
-    displayName: request.displayName,
-    recordedArguments: fromRecordedArgumentsMessage(request.recordedArguments),
-    policyRules: request.policyRules && fromRuleMessages(request.policyRules.rules),
-    defaultEffect: fromEffectMessage(request.defaultEffect),
-  });
+  const { approvalWebhook: webhook } = request;
   const project = await writeConfig(deps.store, async ({ trx, changed, now }) => {
-    const old = await findProject(trx, id);
-    if (old === undefined) {
-      throw staleEtag('project', id);
-    }
+    const old = requireWritten('project', id, await findProject(trx, id));
     checkEtag('project', old, request.etag);
+    const changes = present({
+      displayName: request.displayName,
+      recordedArguments: fromRecordedArgumentsMessage(request.recordedArguments),
+      defaultEffect: fromEffectMessage(request.defaultEffect),
+      redactedKeys: request.redactedKeys?.keys,
+      approvalWebhook: webhook && ((await readWebhook(deps.box, webhook, old.approvalWebhook)) ?? null),
+    });
     changed('project', id);
-    return updateProject(trx, id, old.revision, { ...changes, updateTime: now });
+    return requireWritten('project', id, await updateProject(trx, id, old.revision, { ...changes, updateTime: now }));
   });
-  if (project === undefined) {
-    throw staleEtag('project', id);
-  }
   return { project: toProjectMessage(project) };
 }
 

@@ -1,6 +1,7 @@
 import type { DescMethod } from '@bufbuild/protobuf';
 import { Code, type ConnectError, type Interceptor } from '@connectrpc/connect';
 import type { Logger } from 'pino';
+import { ToolService } from '../../gen/portcullis/v1/tool_service_pb.ts';
 import { getRequestFacts, type RequestFacts } from './context.ts';
 import { toApiFailure } from './errors.ts';
 
@@ -27,6 +28,9 @@ export function logRefusal(log: Logger, method: DescMethod, facts: RequestFacts,
   return startLine(log, method, facts).fail(error);
 }
 
+/** Every one of their requests that succeeds has its Decision, with the request id: a line for each would only cost. */
+const RECORDED: ReadonlySet<DescMethod> = new Set([ToolService.method.callTool, ToolService.method.authorize]);
+
 interface Line {
   succeed(): void;
   fail(error: unknown): ConnectError;
@@ -41,7 +45,12 @@ function startLine(log: Logger, method: DescMethod, facts: RequestFacts): Line {
     duration_ms: Math.round((performance.now() - startTime) * 1000) / 1000,
   });
   return {
-    succeed: () => log.info({ ...fields(), code: 'ok' }, 'api request'),
+    succeed() {
+      const level = RECORDED.has(method) ? 'debug' : 'info';
+      if (log.isLevelEnabled(level)) {
+        log[level]({ ...fields(), code: 'ok' }, 'api request');
+      }
+    },
     fail: (error) => {
       const { sent, reason } = toApiFailure(error, facts.requestId);
       const answer = { ...fields(), code: Code[sent.code], reason };

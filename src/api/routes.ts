@@ -3,22 +3,28 @@ import { Code, ConnectError, type ConnectRouter, type ConnectRouterOptions } fro
 import { file_google_rpc_error_details } from '../../gen/google/rpc/error_details_pb.ts';
 import { Health } from '../../gen/grpc/health/v1/health_pb.ts';
 import { ServerReflection } from '../../gen/grpc/reflection/v1/reflection_pb.ts';
+import { AgentService } from '../../gen/portcullis/v1/agent_service_pb.ts';
 import { ApiKeyService } from '../../gen/portcullis/v1/api_key_service_pb.ts';
+import { ApprovalService } from '../../gen/portcullis/v1/approval_service_pb.ts';
 import { AuthService } from '../../gen/portcullis/v1/auth_service_pb.ts';
 import { DecisionService } from '../../gen/portcullis/v1/decision_service_pb.ts';
 import { file_portcullis_v1_error_reason } from '../../gen/portcullis/v1/error_reason_pb.ts';
+import { PolicyService } from '../../gen/portcullis/v1/policy_service_pb.ts';
 import { ProjectService } from '../../gen/portcullis/v1/project_service_pb.ts';
 import { StatsService } from '../../gen/portcullis/v1/stats_service_pb.ts';
 import { ToolService } from '../../gen/portcullis/v1/tool_service_pb.ts';
 import { UpstreamService } from '../../gen/portcullis/v1/upstream_service_pb.ts';
 import type { HotConfig } from '../snapshot/hot-config.ts';
 import { createOperatorCheck } from './access.ts';
+import { createAgentService } from './agent-service.ts';
 import { createApiKeyService } from './api-key-service.ts';
+import { type ApprovalServiceDeps, createApprovalService } from './approval-service.ts';
 import { type AuthServiceDeps, createAuthService } from './auth-service.ts';
 import { createDecisionService, type DecisionServiceDeps } from './decision-service.ts';
 import { createHealthService } from './health-service.ts';
 import { createInterceptors, createRequestGate } from './interceptors.ts';
 import { createPaging } from './paging.ts';
+import { createPolicyService, type PolicyServiceDeps } from './policy-service.ts';
 import { createProjectService } from './project-service.ts';
 import { createReflectionService } from './reflection.ts';
 import { createSchemaFiles } from './schema-files.ts';
@@ -28,10 +34,18 @@ import { createUpstreamService, type UpstreamServiceDeps } from './upstream-serv
 
 /** Everything the API works with; made once in main. */
 export type ApiRoutesDeps = Omit<
-  AuthServiceDeps & UpstreamServiceDeps & ToolServiceDeps & StatsServiceDeps & DecisionServiceDeps,
+  AuthServiceDeps &
+    UpstreamServiceDeps &
+    ToolServiceDeps &
+    PolicyServiceDeps &
+    ApprovalServiceDeps &
+    StatsServiceDeps &
+    DecisionServiceDeps,
   'paging' | 'decisions' | 'isOperator' | 'upstreams'
 > & {
-  readonly config: Pick<HotConfig, 'getProject' | 'upstreams'>;
+  readonly config: Pick<HotConfig, 'getProject' | 'getPolicies' | 'upstreams'>;
+  /** Throws `unavailable` while this replica cannot read what was changed. */
+  readonly requireFreshConfig: () => void;
   /** True while requests can be answered; never throws. */
   readonly readiness: () => boolean | Promise<boolean>;
 };
@@ -56,6 +70,9 @@ export const SERVICES: readonly DescService[] = [
   AuthService,
   ApiKeyService,
   UpstreamService,
+  AgentService,
+  PolicyService,
+  ApprovalService,
   ToolService,
   StatsService,
   DecisionService,
@@ -74,6 +91,8 @@ export function createApiRoutes(deps: ApiRoutesDeps, limits: ApiLimits = {}): Ap
     isOperator: createOperatorCheck(deps.config),
     upstreams: deps.config.upstreams,
   };
+  // Made once, also when several adapters take the routes: it counts the simulations that run.
+  const policyService = createPolicyService(shared);
   const served = [...SERVICES, Health, ServerReflection];
   const schema = createSchemaFiles(served, [file_google_rpc_error_details, file_portcullis_v1_error_reason]);
   return {
@@ -83,6 +102,9 @@ export function createApiRoutes(deps: ApiRoutesDeps, limits: ApiLimits = {}): Ap
         .service(AuthService, createAuthService(shared))
         .service(ApiKeyService, createApiKeyService(shared))
         .service(UpstreamService, createUpstreamService(shared))
+        .service(AgentService, createAgentService(shared))
+        .service(PolicyService, policyService)
+        .service(ApprovalService, createApprovalService(shared))
         .service(ToolService, createToolService(shared))
         .service(StatsService, createStatsService(shared))
         .service(DecisionService, createDecisionService(shared))

@@ -1,14 +1,17 @@
-import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
+import type { JsonObject } from '@bufbuild/protobuf';
+import { durationMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
 import type { ToolService } from '../../gen/portcullis/v1/tool_service_pb.ts';
 import type { Principal } from '../domain/principal.ts';
+import type { AuthorizeRequest, AuthorizeResult } from '../pipeline/authorize.ts';
 import type { ToolDefinition } from '../upstream/tool-definition.ts';
-import { getCaller, getRequestFacts } from './context.ts';
+import { toAuthorizeMessage } from './authorize-message.ts';
+import { checkNumbers, measureArguments } from './call-arguments.ts';
+import { getCaller, getRequestFacts, reauthenticate } from './context.ts';
 import type { Paging } from './paging.ts';
+import { nameOf } from './reference.ts';
 import { toCallToolMessage, toToolMessage } from './tool-message.ts';
 import { cutToolPage } from './tool-pages.ts';
-import { nameOf } from './upstream-access.ts';
-import { createValidationError } from './validation.ts';
 
 /** Who asks for tools, of what, and on which request. */
 interface ToolRequest {
@@ -19,14 +22,24 @@ interface ToolRequest {
   readonly signal: AbortSignal;
 }
 
-/** The path of a call, for this face. Both throw GatewayErrors for refusals, with `call_id` (and `rule`) in the metadata. */
+interface ToolCallRequest extends ToolRequest {
+  /** Checks the credential once more, for a call that waited; throws as at the beginning. */
+  readonly authenticate: () => Principal | Promise<Principal>;
+  readonly name: string;
+  readonly arguments: JsonObject;
+}
+
+/** The path of a call, for this face. */
 export interface ToolCalls {
   /** The tools that may be called as far as filter and rules tell. */
   listTools(request: ToolRequest): Promise<readonly ToolDefinition[]>;
-  /** `result` is the parsed result of `tools/call`; a JSON-RPC error of the upstream is a GatewayError. */
-  callTool(
-    request: ToolRequest & { readonly name: string; readonly arguments: JsonObject },
-  ): Promise<{ readonly callId: string; readonly result: unknown }>;
+  /**
+   * `result` is the parsed result of `tools/call`. Refusals, and JSON-RPC errors of the upstream, are GatewayErrors whose metadata have
+   * `call_id` and, as they apply, `rule`, `approval_id` and `expires_at`.
+   */
+  callTool(request: ToolCallRequest): Promise<{ readonly callId: string; readonly result: unknown }>;
+  /** Decides a call that is made elsewhere; throws only what keeps it from being decided. */
+  authorize(request: AuthorizeRequest): Promise<AuthorizeResult>;
 }
 
 export interface ToolServiceDeps {
@@ -47,22 +60,36 @@ export function createToolService({ paging, calls }: ToolServiceDeps): ServiceIm
       return { tools: tools.map(toToolMessage), nextPageToken: await paging.next(scope, last) };
     },
     async callTool(request, { values, signal }) {
-      const { requestId } = getRequestFacts(values);
-      const args = request.arguments ?? {};
-      checkNumbers(args);
-      const call = { principal: getCaller(values), upstream: nameOf(request.upstream), requestId, signal };
-      const { callId, result } = await calls.callTool({ ...call, name: request.name, arguments: args });
+      const { callId, result } = await calls.callTool({
+        principal: getCaller(values),
+        authenticate: () => reauthenticate(values),
+        upstream: nameOf(request.upstream),
+        name: request.name,
+        arguments: checkNumbers(request.arguments ?? {}),
+        requestId: getRequestFacts(values).requestId,
+        signal,
+      });
       return toCallToolMessage(callId, result);
     },
+    async authorize(request, context) {
+      const args = checkNumbers(request.arguments ?? {});
+      const answer = await calls.authorize({
+        principal: getCaller(context.values),
+        authenticate: () => reauthenticate(context.values),
+        agent: nameOf(request.agent),
+        tool: request.tool,
+        arguments: args,
+        requestBytes: measureArguments(args),
+        session: request.session,
+        upstream: request.upstream,
+        approvalWaitMs: request.approvalWait === undefined ? 0 : durationMs(request.approvalWait),
+        requestId: getRequestFacts(context.values).requestId,
+        // Made when it is asked for, and only who waits for a human asks.
+        get signal() {
+          return context.signal;
+        },
+      });
+      return toAuthorizeMessage(answer);
+    },
   };
-}
-
-/** A binary Struct can hold numbers that JSON has no form for; they would silently become null. */
-function checkNumbers(value: JsonValue): void {
-  if (typeof value === 'number' && !Number.isFinite(value)) {
-    throw createValidationError([{ field: 'arguments', description: 'must not hold NaN or infinite numbers' }]);
-  }
-  if (typeof value === 'object' && value !== null) {
-    Object.values(value).forEach(checkNumbers);
-  }
 }

@@ -7,6 +7,7 @@ import {
   UpstreamTransportSchema,
 } from '../../gen/portcullis/v1/upstream_pb.ts';
 import type { ConnectionSharing, Transport } from '../domain/upstream.ts';
+import { checkHttpUrl } from './http-url.ts';
 import { createValidationError } from './validation.ts';
 
 const SHARINGS: Readonly<Record<ConnectionSharing, SharingMessage>> = {
@@ -51,17 +52,7 @@ export function fromTransportMessage(message: UpstreamTransport, allowedCommands
 }
 
 function checkUrl(field: string, text: string): string {
-  const url = URL.parse(text);
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-    throw createValidationError([{ field, description: 'must be an http or https URL' }]);
-  }
-  if (url.username !== '' || url.password !== '') {
-    throw createValidationError([{ field, description: 'must not hold credentials; use auth or headers' }]);
-  }
-  if (url.hash !== '') {
-    throw createValidationError([{ field, description: 'must not have a fragment' }]);
-  }
-  return url.href;
+  return checkHttpUrl(field, text, 'use auth or headers');
 }
 
 function toStdio(transport: Extract<Transport, { kind: 'stdio' }>) {

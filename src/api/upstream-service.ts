@@ -8,7 +8,6 @@ import type {
 } from '../../gen/portcullis/v1/upstream_service_pb.ts';
 import { listUpstreams } from '../db/upstreams.ts';
 import { GatewayError } from '../domain/errors.ts';
-import type { ProjectId } from '../domain/ids.ts';
 import { isGranted, type Principal } from '../domain/principal.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import { passesToolFilter } from '../policy/tool-filter.ts';
@@ -16,7 +15,7 @@ import { UpstreamRpcError } from '../upstream/rpc-error.ts';
 import type { ToolDefinition } from '../upstream/tool-definition.ts';
 import type { UpstreamTestResult } from '../upstream/upstream-test.ts';
 import { getCaller } from './context.ts';
-import { cutPage } from './paging.ts';
+import { readPage } from './page-reading.ts';
 import { targetProjectId } from './target-project.ts';
 import { toToolMessage } from './tool-message.ts';
 import { cutToolPage } from './tool-pages.ts';
@@ -101,34 +100,12 @@ async function getNamed(
 
 async function listPage(deps: UpstreamServiceDeps, caller: Principal, request: ListUpstreamsRequest) {
   const projectId = await targetProjectId(deps, caller, request.project);
-  const scope = { method: 'ListUpstreams', caller, filter: [projectId, request.enabled] };
-  const page = await deps.paging.open(scope, request);
-  const wanted = (upstream: Upstream) =>
-    isGranted(caller, upstream.id) && (request.enabled === undefined || request.enabled === upstream.enabled);
-  const { items, last } = await scan(deps, projectId, page.after, page.size, wanted);
-  return { upstreams: items.map(toUpstreamMessage), nextPageToken: await deps.paging.next(scope, last) };
-}
-
-/** Rows read for one page at most; with a filter that few match, a page ends early and the next one goes on. */
-const SCAN_LIMIT = 2_000;
-const SCAN_CHUNK = 250;
-
-async function scan(
-  deps: UpstreamServiceDeps,
-  projectId: ProjectId,
-  after: string | undefined,
-  size: number,
-  wanted: (upstream: Upstream) => boolean,
-): Promise<{ items: readonly Upstream[]; last: string | undefined }> {
-  const found: Upstream[] = [];
-  let afterId = after;
-  for (let read = 0; read < SCAN_LIMIT && found.length <= size; read += SCAN_CHUNK) {
-    const rows = await listUpstreams(deps.store.db, { projectId, afterId, limit: SCAN_CHUNK });
-    found.push(...rows.filter(wanted));
-    if (rows.length < SCAN_CHUNK) {
-      return cutPage(found, { after, size });
-    }
-    afterId = rows.at(-1)?.id;
-  }
-  return found.length > size ? cutPage(found, { after, size }) : { items: found, last: afterId };
+  const { items, nextPageToken } = await readPage(deps.paging, {
+    scope: { method: 'ListUpstreams', caller, filter: [projectId, request.enabled] },
+    request,
+    read: (rows) => listUpstreams(deps.store.db, { projectId, ...rows }),
+    wanted: ({ id, enabled }) =>
+      isGranted(caller, id) && (request.enabled === undefined || request.enabled === enabled),
+  });
+  return { upstreams: items.map(toUpstreamMessage), nextPageToken };
 }

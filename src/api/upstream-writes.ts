@@ -8,13 +8,13 @@ import {
   type UpdateUpstreamRequest,
 } from '../../gen/portcullis/v1/upstream_service_pb.ts';
 import { deleteUpstream, insertUpstream, updateUpstream } from '../db/upstreams.ts';
-import { GatewayError } from '../domain/errors.ts';
 import { newId, type UpstreamId } from '../domain/ids.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { ToolFilter, Transport, Upstream, UpstreamSecrets } from '../domain/upstream.ts';
 import { writeConfig } from './config-write.ts';
 import type { ApiDeps } from './deps.ts';
-import { checkEtag, staleEtag } from './etag.ts';
+import { checkEtag, requireWritten } from './etag.ts';
+import { requireFullGrants } from './full-grants.ts';
 import { present } from './present.ts';
 import { runOnce } from './repeatable.ts';
 import { targetProjectId } from './target-project.ts';
@@ -36,10 +36,7 @@ const PURPOSE = 'upstream';
 /** Adds an upstream. Throws `validation_failed`, or `already_exists` when the slug is taken. */
 export async function createUpstream(deps: UpstreamWriteDeps, caller: Principal, request: CreateUpstreamRequest) {
   const projectId = await targetProjectId(deps, caller, request.project);
-  if (caller.grants !== 'all') {
-    const message = 'A credential whose grants name upstreams cannot create one. Use one that reaches all upstreams.';
-    throw new GatewayError('permission_denied', message);
-  }
+  requireFullGrants(caller, 'create one');
   const transport = readTransport(deps, request.transport);
   const sealed = await sealSecrets(deps, transport, mergeSecrets(request));
   return runOnce(deps, {
@@ -90,10 +87,7 @@ export async function changeUpstream(deps: UpstreamWriteDeps, caller: Principal,
     });
     changed('upstream', old.id);
     const updated = await updateUpstream(trx, old.id, old.revision, { ...changes, updateTime: now });
-    if (updated === undefined) {
-      throw staleEtag('upstream', old.id);
-    }
-    return updated;
+    return requireWritten('upstream', old.id, updated);
   });
   return { upstream: toUpstreamMessage(upstream) };
 }

@@ -13,6 +13,7 @@ export function toUserMessage(user: UserRecord): User {
     username: user.username,
     email: user.email,
     scopes: toScopeMessages(user.scopes),
+    teams: [...user.teams],
     disabled: user.disabled,
     etag: etagOf(user),
     createTime: timestampFromMs(user.createTime),

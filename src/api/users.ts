@@ -16,7 +16,7 @@ import { writeConfig } from './config-write.ts';
 import type { ApiDeps } from './deps.ts';
 import { revisionOf } from './etag.ts';
 import { hidden } from './hidden.ts';
-import { cutPage } from './paging.ts';
+import { readPage } from './page-reading.ts';
 import { present } from './present.ts';
 import { runOnce } from './repeatable.ts';
 import { fromScopeMessages } from './scope-message.ts';
@@ -30,7 +30,7 @@ export interface UserDeps extends ApiDeps {
 /** Makes a user. Throws as `addUser` does. */
 export async function createUser(deps: UserDeps, caller: Principal, request: CreateUserRequest) {
   const projectId = await targetProjectId(deps, caller, request.project);
-  const { username, email } = request;
+  const { username, email, teams } = request;
   const passwordHash = await hashNewPassword(deps.passwords, 'password', request.password);
   const scopes = fromScopeMessages(request.scopes);
   return runOnce(deps, {
@@ -39,7 +39,14 @@ export async function createUser(deps: UserDeps, caller: Principal, request: Cre
     request,
     schemas: { request: CreateUserRequestSchema, response: CreateUserResponseSchema },
     async write(writing) {
-      const user = await addUser(writing, caller, { projectId, username, email, scopes, passwordHash });
+      const user = await addUser(writing, caller, {
+        projectId,
+        username,
+        email,
+        scopes,
+        teams: teams?.teams ?? [],
+        passwordHash,
+      });
       return { user: toUserMessage(user) };
     },
   });
@@ -58,11 +65,12 @@ export async function readUser(deps: UserDeps, caller: Principal, request: GetUs
 /** A page of the project's users, oldest first. */
 export async function listUserPage(deps: UserDeps, caller: Principal, request: ListUsersRequest) {
   const projectId = await targetProjectId(deps, caller, request.project);
-  const scope = { method: 'ListUsers', caller, filter: [projectId] };
-  const page = await deps.paging.open(scope, request);
-  const rows = await listUsers(deps.store.db, { projectId, afterId: page.after, limit: page.size + 1 });
-  const { items, last } = cutPage(rows, page);
-  return { users: items.map(toUserMessage), nextPageToken: await deps.paging.next(scope, last) };
+  const { items, nextPageToken } = await readPage(deps.paging, {
+    scope: { method: 'ListUsers', caller, filter: [projectId] },
+    request,
+    read: (rows) => listUsers(deps.store.db, { projectId, ...rows }),
+  });
+  return { users: items.map(toUserMessage), nextPageToken };
 }
 
 /** Changes what the request sets. Throws as `changeUser` does. */
@@ -73,6 +81,7 @@ export async function updateUser(deps: UserDeps, caller: Principal, request: Upd
     email,
     disabled,
     scopes: request.scopes && fromScopeMessages(request.scopes.scopes),
+    teams: request.teams?.teams,
     passwordHash: password === undefined ? undefined : await hashNewPassword(deps.passwords, 'password', password),
   });
   const user = await writeConfig(deps.store, (writing) => changeUser(writing, caller, target, update));

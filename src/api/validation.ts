@@ -16,10 +16,15 @@ export function createValidation(): Interceptor {
   };
 }
 
+/** Violations that are told at once: an error travels in headers, which are short. */
+const MAX_VIOLATIONS = 20;
+
 /** The error for fields that break a rule; the message repeats the violations for people who see nothing else. */
-export function createValidationError(violations: readonly FieldViolation[]): GatewayError {
+export function createValidationError(all: readonly FieldViolation[]): GatewayError {
+  const violations = all.slice(0, MAX_VIOLATIONS);
   const list = violations.map(({ field, description }) => (field === '' ? description : `${field}: ${description}`));
-  return new GatewayError('validation_failed', `The request is not valid. ${list.join('; ')}`, { violations });
+  const rest = all.length > violations.length ? `; and ${all.length - violations.length} more` : '';
+  return new GatewayError('validation_failed', `The request is not valid. ${list.join('; ')}${rest}`, { violations });
 }
 
 async function* validateEach<Desc extends DescMessage>(

@@ -19,8 +19,11 @@ export interface CursorCodec {
   decode(cursor: string): LogPosition;
 }
 
-/** Makes the codec of a watch. */
-export function createCursorCodec(scope: WatchScope): CursorCodec {
+/** What a watch of decisions that lost its place does. */
+const DECISION_ADVICE = 'Start with an empty cursor, and fill the gap with ListDecisions.';
+
+/** Makes the codec of a watch; `advice` is the sentence that tells who comes with a bad cursor what to do. */
+export function createCursorCodec(scope: WatchScope, advice = DECISION_ADVICE): CursorCodec {
   const digest = hash('sha256', JSON.stringify(scope.map((part) => part ?? null)), 'buffer').subarray(0, DIGEST_BYTES);
   return {
     encode({ tx, seq }) {
@@ -34,10 +37,10 @@ export function createCursorCodec(scope: WatchScope): CursorCodec {
     decode(cursor) {
       const bytes = Buffer.from(cursor, 'base64url');
       if (bytes.length !== LENGTH || bytes.toString('base64url') !== cursor || bytes.readUInt8(0) !== VERSION) {
-        throw invalid('malformed', 'The cursor is not one that a watch gave.');
+        throw invalidCursor('malformed', 'The cursor is not one that a watch gave.', advice);
       }
       if (!bytes.subarray(17).equals(digest)) {
-        throw invalid('other_filter', 'The cursor belongs to a watch with another filter or project.');
+        throw invalidCursor('other_filter', 'The cursor belongs to a watch with another filter or project.', advice);
       }
       return { tx: bytes.readBigUInt64BE(1), seq: bytes.readBigUInt64BE(9) };
     },
@@ -47,11 +50,12 @@ export function createCursorCodec(scope: WatchScope): CursorCodec {
 /** Throws `cursor_invalid` for a position beyond the end of the log: it was given by a log that has been replaced since. */
 export function checkPosition(position: LogPosition, head: LogPosition): void {
   if (position.tx > head.tx || (position.tx === head.tx && position.seq > head.seq)) {
-    throw invalid('other_log', 'The cursor belongs to a log of decisions that has been replaced since.');
+    const what = 'The cursor belongs to a log of decisions that has been replaced since.';
+    throw invalidCursor('other_log', what, DECISION_ADVICE);
   }
 }
 
-function invalid(cause: string, what: string): GatewayError {
-  const message = `${what} Start with an empty cursor, and fill the gap with ListDecisions.`;
-  return new GatewayError('cursor_invalid', message, { metadata: { cause } });
+/** The error for a cursor that can't be used: what is wrong with it, for machines and people, and what to do. */
+export function invalidCursor(cause: string, what: string, advice: string): GatewayError {
+  return new GatewayError('cursor_invalid', `${what} ${advice}`, { metadata: { cause } });
 }

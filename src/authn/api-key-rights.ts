@@ -1,21 +1,37 @@
 import type { Kysely } from 'kysely';
+import { findAgent } from '../db/agents.ts';
 import type { ApiKeyRecord } from '../db/api-keys.ts';
 import type { Database } from '../db/database.ts';
 import { findUpstreams } from '../db/upstreams.ts';
 import { findUser } from '../db/users.ts';
 import { GatewayError } from '../domain/errors.ts';
-import type { PrincipalId, ProjectId } from '../domain/ids.ts';
-import { hasScope, isGranted, type Principal } from '../domain/principal.ts';
+import type { ProjectId } from '../domain/ids.ts';
+import { hasScope, isGranted, type Principal, type Scope } from '../domain/principal.ts';
 import { refuseField, requireOwnScopes } from './access-rules.ts';
 
 type Grants = ApiKeyRecord['grants'];
 
+const OWNER = 'must be the id of a user or an agent of the project';
+
 /** Upstreams looked up by one statement. */
 const CHUNK = 200;
 
-/** True when the caller may see and change the key: its own User's, or any of the project for an admin. */
-export function maySeeApiKey(caller: Principal, key: Pick<ApiKeyRecord, 'ownerId'>): boolean {
-  return key.ownerId === caller.id || hasScope(caller, 'admin');
+/** Scopes that are for humans only. */
+const HUMAN_SCOPES: ReadonlySet<Scope> = new Set(['admin', 'approvals:decide']);
+
+/**
+ * True when the caller may make agents and act as them. A credential whose grants name upstreams may not: by its teams an agent may be
+ * allowed more there than the credential's own principal.
+ */
+export function mayManageAgents(caller: Principal): boolean {
+  return hasScope(caller, 'gateway:write') && caller.grants === 'all';
+}
+
+/** True when the caller may see and change the key: its own, those of agents if it may manage them, any of the project for an admin. */
+export function maySeeApiKey(caller: Principal, key: Pick<ApiKeyRecord, 'ownerKind' | 'ownerId'>): boolean {
+  return (
+    key.ownerId === caller.id || hasScope(caller, 'admin') || (key.ownerKind === 'agent' && mayManageAgents(caller))
+  );
 }
 
 /** The grants of the caller's credential, as far as they say something about the project. */
@@ -26,12 +42,29 @@ export function grantsOf(caller: Principal, projectId: ProjectId): Grants {
   return caller.projectId === projectId ? [...caller.grants] : [];
 }
 
-/** Throws `permission_denied` when somebody other than an admin names another owner than itself. */
-export function requireOwner(caller: Principal, ownerId: PrincipalId): void {
-  if (ownerId !== caller.id && !hasScope(caller, 'admin')) {
-    const message = 'Only an admin creates API keys for another user. Leave owner_id empty for a key of your own.';
+/**
+ * The kind of the owner that a new key is to have; whether it exists and fits is checked by {@link requireFittingOwner}. Throws
+ * `permission_denied` when the caller names another user without being an admin, or an agent without being allowed to manage agents.
+ */
+export async function findOwnerKind(
+  db: Kysely<Database>,
+  caller: Principal,
+  { projectId, ownerId }: Pick<ApiKeyRecord, 'projectId' | 'ownerId'>,
+): Promise<ApiKeyRecord['ownerKind']> {
+  if (ownerId === caller.id) {
+    return caller.kind;
+  }
+  const agent = mayManageAgents(caller) ? await findAgent(db, ownerId) : undefined;
+  if (agent?.projectId === projectId) {
+    return 'agent';
+  }
+  if (!hasScope(caller, 'admin')) {
+    const message =
+      'Only an admin creates API keys for another user, and only a credential that reaches all upstreams for an agent. ' +
+      'Leave owner_id empty for a key of your own.';
     throw new GatewayError('permission_denied', message, { metadata: { required_permissions: 'admin' } });
   }
+  return 'user';
 }
 
 /** Throws `permission_denied` when a key would be a way to more than the credential that asks for it has. */
@@ -51,11 +84,33 @@ export function requireOwnRights(caller: Principal, key: Pick<ApiKeyRecord, 'sco
   }
 }
 
-/** Throws `validation_failed` when the owner is no user of the project, or has fewer scopes than the key. */
+/**
+ * Throws `validation_failed` when the owner is no user or agent of the project, or may not have the scopes of the key, and
+ * `failed_precondition` when it is a REVOKED agent.
+ */
 export async function requireFittingOwner(db: Kysely<Database>, key: ApiKeyRecord): Promise<void> {
+  return key.ownerKind === 'agent' ? requireFittingAgent(db, key) : requireFittingUser(db, key);
+}
+
+async function requireFittingAgent(db: Kysely<Database>, key: ApiKeyRecord): Promise<void> {
+  const owner = await findAgent(db, key.ownerId);
+  if (owner === undefined || owner.projectId !== key.projectId) {
+    return refuseField('owner_id', OWNER);
+  }
+  if (owner.state === 'revoked') {
+    const message = `The agent '${owner.slug}' is REVOKED for good, so a key would be of no use. Create another agent.`;
+    throw new GatewayError('failed_precondition', message, { metadata: { condition: 'agent_revoked' } });
+  }
+  const forbidden = key.scopes.filter((scope) => HUMAN_SCOPES.has(scope));
+  if (forbidden.length > 0) {
+    refuseField('scopes', `are not for agents: ${forbidden.join(', ')}`);
+  }
+}
+
+async function requireFittingUser(db: Kysely<Database>, key: ApiKeyRecord): Promise<void> {
   const owner = await findUser(db, key.ownerId);
   if (owner === undefined || owner.projectId !== key.projectId) {
-    return refuseField('owner_id', 'must be the id of a user of the project');
+    return refuseField('owner_id', OWNER);
   }
   const missing = owner.scopes.includes('admin') ? [] : key.scopes.filter((scope) => !owner.scopes.includes(scope));
   if (missing.length > 0) {

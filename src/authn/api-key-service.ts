@@ -15,11 +15,11 @@ import type { Principal, Scope } from '../domain/principal.ts';
 import { hiddenResource, refuseField, requireRevision } from './access-rules.ts';
 import { createApiKey, hashApiKey, keyPrefixOf } from './api-key.ts';
 import {
+  findOwnerKind,
   grantsOf,
   maySeeApiKey,
   requireFittingOwner,
   requireKnownUpstreams,
-  requireOwner,
   requireOwnRights,
 } from './api-key-rights.ts';
 import type { ConfigWriting } from './config-writing.ts';
@@ -27,7 +27,7 @@ import type { ConfigWriting } from './config-writing.ts';
 /** What a new key is to be. */
 export interface NewApiKey {
   readonly projectId: ProjectId;
-  /** A User of the project. */
+  /** A User or Agent of the project. */
   readonly ownerId: PrincipalId;
   /** For people; may be empty. */
   readonly displayName: string;
@@ -64,8 +64,9 @@ export interface ApiKeyWithSecret {
 const MAX_OVERLAP_MS = 30 * 24 * 60 * 60 * 1000;
 
 /**
- * Creates a key. Throws `permission_denied` when the caller, not being an admin, names another owner or gives more than its credential
- * has, and `validation_failed` when the owner or an upstream is not of the project or the scopes go beyond the owner's.
+ * Creates a key. Throws `permission_denied` when the caller may not name this owner or gives more than its credential has,
+ * `validation_failed` when the owner or an upstream is not of the project or the scopes are not for the owner, and
+ * `failed_precondition` for a REVOKED agent.
  */
 export async function addApiKey(
   writing: ConfigWriting,
@@ -73,9 +74,9 @@ export async function addApiKey(
   input: NewApiKey,
 ): Promise<ApiKeyWithSecret> {
   const { trx, changed, now } = writing;
-  requireOwner(caller, input.ownerId);
+  const ownerKind = await findOwnerKind(trx, caller, input);
   const made = draftApiKey(
-    { ...input, grants: input.grants ?? grantsOf(caller, input.projectId) },
+    { ...input, ownerKind, grants: input.grants ?? grantsOf(caller, input.projectId) },
     createApiKey(),
     now,
   );
@@ -89,7 +90,7 @@ export async function addApiKey(
 
 /** A key that is not stored yet, with the given text as its secret. */
 export function draftApiKey(
-  input: NewApiKey & { readonly grants: ApiKeyRecord['grants'] },
+  input: NewApiKey & Pick<ApiKeyRecord, 'ownerKind' | 'grants'>,
   secret: string,
   createTime: number,
 ): ApiKeyWithSecret {
@@ -97,7 +98,6 @@ export function draftApiKey(
   const key: ApiKeyRecord = {
     ...fields,
     id: newId(createTime),
-    ownerKind: 'user',
     ...(expireTime !== undefined && { expireTime }),
     revision: 1,
     createTime,

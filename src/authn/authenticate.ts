@@ -59,6 +59,7 @@ export function createOpenAuthenticator(projectId: ProjectId): Authenticator {
     name: 'anonymous',
     scopes: new Set(SCOPES),
     grants: 'all',
+    teams: [],
   });
   return { authenticate: () => anonymous };
 }

@@ -97,11 +97,15 @@ async function draftInstallation({ passwords, config, now }: BootstrapDeps): Pro
   const password = config.adminPassword?.reveal() ?? randomPassword();
   const scopes: readonly Scope[] = ['admin'];
   const passwordHash = await hashNewPassword(passwords, 'admin_password', password);
-  const user = draftUser({ projectId: project.id, username: USERNAME, passwordHash, email: '', scopes }, time);
+  const user = draftUser(
+    { projectId: project.id, username: USERNAME, passwordHash, email: '', scopes, teams: [] },
+    time,
+  );
   const text = config.bootstrapApiKey?.reveal() ?? createApiKey();
   const apiKey = draftApiKey(
     {
       projectId: project.id,
+      ownerKind: 'user',
       ownerId: user.id,
       displayName: 'First key',
       scopes: KEY_SCOPES,
@@ -125,7 +129,7 @@ function draftProject(time: number): Project {
     slug: PROJECT_SLUG,
     displayName: 'Default',
     recordedArguments: 'redacted',
-    policyRules: [],
+    redactedKeys: [],
     defaultEffect: 'allow',
     revision: 1,
     createTime: time,

@@ -1,5 +1,6 @@
 import type { Kysely, Transaction } from 'kysely';
 import { findPasswordProblem } from '../config/secret-strength.ts';
+import { listAgents, updateAgent } from '../db/agents.ts';
 import { listApiKeys, revokeApiKey } from '../db/api-keys.ts';
 import type { Database } from '../db/database.ts';
 import { endUserRefreshTokens } from '../db/refresh-tokens.ts';
@@ -20,10 +21,10 @@ import type { ConfigWriting } from './config-writing.ts';
 import type { Passwords } from './password.ts';
 
 /** What a new user needs; the password was hashed with {@link hashNewPassword} before the transaction began. */
-export type NewUser = Pick<UserRecord, 'projectId' | 'username' | 'email' | 'scopes' | 'passwordHash'>;
+export type NewUser = Pick<UserRecord, 'projectId' | 'username' | 'email' | 'scopes' | 'teams' | 'passwordHash'>;
 
 /** Changes of a user; what is absent stays. */
-export type UserUpdate = Partial<Pick<UserRecord, 'email' | 'scopes' | 'disabled' | 'passwordHash'>>;
+export type UserUpdate = Partial<Pick<UserRecord, 'email' | 'scopes' | 'teams' | 'disabled' | 'passwordHash'>>;
 
 /** Which user is meant, and the revision that was read; undefined = any. */
 export interface UserTarget {
@@ -32,8 +33,8 @@ export interface UserTarget {
   readonly revision: number | undefined;
 }
 
-/** Keys of a removed user that are revoked by one read. */
-const KEY_PAGE = 250;
+/** What is read at once of the keys and agents of a removed user. */
+const PAGE = 250;
 
 /** The hash of a password that a user chose; throws `validation_failed` naming `field` when it breaks the rules. */
 export async function hashNewPassword(passwords: Passwords, field: string, password: string): Promise<string> {
@@ -90,6 +91,7 @@ export async function changeOwnPassword(writing: ConfigWriting, user: UserRecord
 export async function removeUser(writing: ConfigWriting, target: UserTarget): Promise<void> {
   const user = await getTarget(writing.trx, target);
   await revokeKeysOf(writing, user.id);
+  await releaseAgentsOf(writing, user);
   await deleteUser(writing.trx, user.id);
   await requireAdminLeft(writing.trx, user);
   writing.changed('user', user.id);
@@ -138,12 +140,25 @@ async function writeUser(
 async function revokeKeysOf({ trx, changed, now }: ConfigWriting, ownerId: PrincipalId): Promise<void> {
   let afterId: string | undefined;
   do {
-    const keys = await listApiKeys(trx, { ownerId, afterId, limit: KEY_PAGE });
+    const keys = await listApiKeys(trx, { ownerId, afterId, limit: PAGE });
     for (const key of keys) {
       await revokeApiKey(trx, key.id, now);
       changed('api_key', key.id);
     }
     afterId = keys.at(-1)?.id;
+  } while (afterId !== undefined);
+}
+
+/** They stay, with nobody who answers for them. */
+async function releaseAgentsOf({ trx, changed, now }: ConfigWriting, { id, projectId }: UserRecord): Promise<void> {
+  let afterId: string | undefined;
+  do {
+    const agents = await listAgents(trx, { projectId, afterId, limit: PAGE });
+    for (const agent of agents.filter(({ ownerId }) => ownerId === id)) {
+      await updateAgent(trx, agent.id, agent.revision, { ownerId: undefined, updateTime: now });
+      changed('agent', agent.id);
+    }
+    afterId = agents.at(-1)?.id;
   } while (afterId !== undefined);
 }
 

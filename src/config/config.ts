@@ -42,6 +42,8 @@ export interface Config {
   /** Text of the first API key, used at the first start only. */
   readonly bootstrapApiKey?: Secret;
   readonly accessTokenMinutes: number;
+  /** Where people reach the gateway, without a slash at the end; absent = the address it listens on. */
+  readonly publicUrl?: string;
   /** Exact origins, or `*`. */
   readonly corsOrigins: readonly string[];
   /** Names that the Host header may carry, lower case, without port and brackets, or `*`. */

@@ -77,6 +77,7 @@ function readConfig(settings: SettingsReader, readFile: ReadFile): UncheckedConf
   const tls = readTls(settings, readFile);
   const adminPassword = readOne('admin_password', values.parsePassword, undefined);
   const bootstrapApiKey = readOne('bootstrap_api_key', values.parseBootstrapApiKey, undefined);
+  const publicUrl = readOne('public_url', values.parsePublicUrl, undefined);
   return {
     host,
     port: readOne('port', values.parseWhole(0, 65_535), 8000),
@@ -86,6 +87,7 @@ function readConfig(settings: SettingsReader, readFile: ReadFile): UncheckedConf
     ...(adminPassword && { adminPassword }),
     ...(bootstrapApiKey && { bootstrapApiKey }),
     accessTokenMinutes: readOne('access_token_expire_minutes', values.parseWhole(1, 1440), 60),
+    ...(publicUrl && { publicUrl }),
     corsOrigins: Object.freeze(readList('cors_origins', values.parseOrigin, [])),
     allowedHosts: Object.freeze(readList('allowed_hosts', values.parseAllowedHost, defaultAllowedHosts(host))),
     ...(tls && { tls }),

@@ -103,6 +103,16 @@ export function parseBootstrapApiKey(text: string): Secret {
   return strong(text, weakness && `is too easy to guess: ${weakness}; make one with \`npm run make-api-key\``);
 }
 
+/** An http or https URL, perhaps with a path, without a slash at the end. */
+export function parsePublicUrl(text: string): string {
+  const url = URL.parse(text);
+  const isPlain = url !== null && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
+  if (!isPlain || !/^https?:$/.test(url.protocol)) {
+    throw new BadSetting('must be an http or https URL without user, query and fragment');
+  }
+  return url.href.replace(/\/+$/, '');
+}
+
 /** An origin as browsers send it, or `*`. */
 export function parseOrigin(text: string): string {
   if (text !== '*' && (!/^https?:\/\//.test(text) || !URL.canParse(text) || new URL(text).origin !== text)) {

@@ -13,6 +13,7 @@ export const SETTING_NAMES = [
   'admin_password',
   'bootstrap_api_key',
   'access_token_expire_minutes',
+  'public_url',
   'cors_origins',
   'allowed_hosts',
   'tls_cert_file',

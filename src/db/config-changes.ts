@@ -19,8 +19,8 @@ const CHANGES_KEPT = 10_000;
 /** How often old changes are removed, in changes. */
 const PRUNE_EVERY = 500;
 
-/** Records a change; the row it locks until the commit makes versions appear in commit order. */
-export async function recordChange(trx: Transaction<Database>, kind: ConfigKind, entityId: string): Promise<void> {
+/** Records a change and returns its version; the row it locks until the commit makes versions appear in commit order. */
+export async function recordChange(trx: Transaction<Database>, kind: ConfigKind, entityId: string): Promise<number> {
   const { version } = await trx
     .updateTable('config_state')
     .set((columns) => ({ version: columns('version', '+', 1) }))
@@ -29,6 +29,7 @@ export async function recordChange(trx: Transaction<Database>, kind: ConfigKind,
     .executeTakeFirstOrThrow();
   await trx.insertInto('config_changes').values({ version, kind, entity_id: entityId }).execute();
   if (version % PRUNE_EVERY === 0) await pruneChanges(trx, version - CHANGES_KEPT);
+  return version;
 }
 
 /** Makes other writers of the configuration wait until the transaction ends, on every replica. */

@@ -11,6 +11,13 @@ export interface Database {
   api_keys: ApiKeyTable;
   api_key_secrets: ApiKeySecretTable;
   upstreams: UpstreamTable;
+  agents: AgentTable;
+  policies: PolicyTable;
+  policy_versions: PolicyVersionTable;
+  policy_states: PolicyStateTable;
+  policy_state_times: PolicyStateTimeTable;
+  approvals: ApprovalTable;
+  webhook_deliveries: WebhookDeliveryTable;
   signing_keys: SigningKeyTable;
   create_requests: CreateRequestTable;
   ended_sessions: EndedSessionTable;
@@ -26,8 +33,10 @@ export interface ProjectTable {
   display_name: string;
   recorded_arguments: 'none' | 'redacted' | 'full';
   default_effect: 'allow' | 'deny' | 'require_approval';
-  /** JSON array of PolicyRule. */
-  policy_rules: string;
+  /** JSON array of names. */
+  redacted_keys: string;
+  /** JSON of ApprovalWebhook; null = none. */
+  approval_webhook: string | null;
   revision: number;
   create_time: number;
   update_time: number;
@@ -43,6 +52,8 @@ export interface UserTable {
   password_hash: string;
   /** JSON array of scopes. */
   scopes: string;
+  /** JSON array of names. */
+  teams: string;
   disabled: number;
   /** Tokens issued before this time are refused (password change, disabling). */
   tokens_valid_after: number;
@@ -103,6 +114,102 @@ export interface UpstreamTable {
   update_time: number;
 }
 
+export interface AgentTable {
+  id: string;
+  project_id: string;
+  /** Unique within the project. */
+  slug: string;
+  display_name: string;
+  description: string;
+  state: 'active' | 'suspended' | 'revoked';
+  owner_id: string | null;
+  /** JSON array of names. */
+  teams: string;
+  revision: number;
+  create_time: number;
+  update_time: number;
+}
+
+export interface PolicyTable {
+  id: string;
+  project_id: string;
+  /** Unique within the project. */
+  slug: string;
+  /** JSON of the PolicyContent in force. */
+  content: string;
+  version: number;
+  latest_version: number;
+  revision: number;
+  create_time: number;
+  update_time: number;
+}
+
+export interface PolicyVersionTable {
+  policy_id: string;
+  version: number;
+  /** JSON of PolicyContent. */
+  content: string;
+  author_kind: 'user' | 'agent';
+  author_id: string;
+  author_name: string;
+  create_time: number;
+}
+
+/** State that rules keep, such as counters; see domain/policy-state.ts. */
+export interface PolicyStateTable {
+  key: string;
+  project_id: string;
+  value: number;
+  time: number;
+  /** How often it was written. */
+  updates: number;
+  expire_time: number;
+}
+
+/** The times of the last updates of a state, for rolling windows. */
+export interface PolicyStateTimeTable {
+  key: string;
+  /** The value of `updates` after it. */
+  update_number: number;
+  time: number;
+  expire_time: number;
+}
+
+export interface ApprovalTable {
+  id: string;
+  project_id: string;
+  state: 'pending' | 'approved' | 'denied' | 'expired' | 'consumed';
+  call_id: string;
+  principal_id: string;
+  upstream_slug: string;
+  method: string;
+  tool: string;
+  arguments_digest: string;
+  consume_call_id: string | null;
+  expire_time: number;
+  /** The configuration's version after the last change of the row: orders changes as they were committed. */
+  change_version: number;
+  /** JSON of the Approval's other fields. */
+  body: string;
+  revision: number;
+  create_time: number;
+  update_time: number;
+}
+
+/** What a project's webhook has still to be told; removed once it was. */
+export interface WebhookDeliveryTable {
+  /** Sent as `webhook-id`, the same at every attempt. */
+  id: string;
+  project_id: string;
+  approval_id: string;
+  /** The JSON text that is sent. */
+  body: string;
+  attempts: number;
+  /** When the next attempt is due; put off while an attempt runs. */
+  next_time: number;
+  create_time: number;
+}
+
 export interface SigningKeyTable {
   kid: string;
   algorithm: string;
@@ -142,7 +249,16 @@ export interface ConfigChangeTable {
   entity_id: string;
 }
 
-export type ConfigKind = 'project' | 'user' | 'api_key' | 'upstream' | 'ended_session' | 'signing_key';
+export type ConfigKind =
+  | 'project'
+  | 'user'
+  | 'agent'
+  | 'api_key'
+  | 'upstream'
+  | 'policy'
+  | 'approval'
+  | 'ended_session'
+  | 'signing_key';
 
 export interface DecisionTable {
   seq: Generated<bigint>;

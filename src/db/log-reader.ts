@@ -1,9 +1,10 @@
-import { type Kysely, type Selectable, type SelectQueryBuilder, sql } from 'kysely';
+import { type Compilable, type Kysely, type Selectable, type SelectQueryBuilder, sql } from 'kysely';
 import type { LogPosition } from '../domain/decision.ts';
 import type { Database, DecisionOutcomeTable } from './database.ts';
 import type { LogFilter, LoggedRow, LogStore } from './log-store.ts';
+import { findStretch, POSITION_COLUMNS, toPosition } from './log-time.ts';
 
-type Reader = Pick<LogStore, 'readAfter' | 'oldest' | 'list' | 'get'>;
+type Reader = Pick<LogStore, 'readAfter' | 'oldest' | 'list' | 'scan' | 'get'>;
 
 /**
  * Reads the log on either database. Its order is `seq` on SQLite and (tx, seq) on PostgreSQL, where `settled` keeps away rows that
@@ -16,6 +17,10 @@ export function createLogReader(db: Kysely<Database>, kind: 'sqlite' | 'postgres
     kind === 'sqlite'
       ? sql<boolean>`d.seq > ${position.seq}`
       : sql<boolean>`(d.tx, d.seq) > (${position.tx}, ${position.seq})`;
+  const beforePosition = (position: LogPosition) =>
+    kind === 'sqlite'
+      ? sql<boolean>`d.seq < ${position.seq}`
+      : sql<boolean>`(d.tx, d.seq) < (${position.tx}, ${position.seq})`;
   const before = (id: string) => {
     const key = kind === 'sqlite' ? sql`seq` : sql`tx, seq`;
     return sql<boolean>`(${sql.join(order.map((column) => sql.ref(column)))}) < (select ${key} from decisions where id = ${id})`;
@@ -40,6 +45,22 @@ export function createLogReader(db: Kysely<Database>, kind: 'sqlite' | 'postgres
       for (const column of order) query = query.orderBy(column, 'desc');
       return (await query.execute()).map(toLoggedRow);
     },
+    async scan(projectId, { startTime, endTime, after: position, limit }) {
+      const stretch = await findStretch(db, { startTime: position === undefined ? startTime : undefined, endTime });
+      const begin = position ?? stretch.after;
+      let query = selectDecisions(db).where('d.project_id', '=', projectId).limit(limit);
+      if (settled !== undefined) query = query.where(settled);
+      if (begin !== undefined) query = query.where(after(begin));
+      if (stretch.before !== undefined) query = query.where(beforePosition(stretch.before));
+      if (startTime !== undefined) query = query.where('d.create_time', '>=', startTime);
+      if (endTime !== undefined) query = query.where('d.create_time', '<', endTime);
+      for (const column of order) query = query.orderBy(column);
+      const rows = kind === 'sqlite' ? await query.execute() : await executeByIndex(db, query);
+      return rows.map(({ position_tx, position_seq, ...decision }) => ({
+        decision,
+        position: toPosition({ position_tx, position_seq }),
+      }));
+    },
     async get(projectId, id) {
       const query = selectLogged(db).where('d.id', '=', id).where('d.project_id', '=', projectId);
       const row = await query.executeTakeFirst();
@@ -48,29 +69,39 @@ export function createLogReader(db: Kysely<Database>, kind: 'sqlite' | 'postgres
   };
 }
 
+/** Without statistics, as of a table that grew fast, PostgreSQL would sort all the rest of the log for each page. */
+function executeByIndex<Row>(db: Kysely<Database>, query: Compilable<Row>): Promise<Row[]> {
+  return db.transaction().execute(async (trx) => {
+    await sql`select set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)`.execute(
+      trx,
+    );
+    return (await trx.executeQuery(query.compile())).rows;
+  });
+}
+
 /** PostgreSQL: transactions below this id have ended, and none of them can commit any more. */
 const SETTLED_BELOW = sql`pg_snapshot_xmin(pg_current_snapshot())::text::bigint`;
 
-/** As text, because neither driver hands out 64-bit integers as they are. */
-const POSITION_COLUMNS = [
-  sql<string>`cast(d.tx as text)`.as('position_tx'),
-  sql<string>`cast(d.seq as text)`.as('position_seq'),
+const DECISION_COLUMNS = [
+  'd.id',
+  'd.project_id',
+  'd.create_time',
+  'd.effect',
+  'd.principal_id',
+  'd.upstream_id',
+  'd.tool',
+  'd.body',
 ] as const;
+
+function selectDecisions(db: Kysely<Database>) {
+  return db.selectFrom('decisions as d').select(DECISION_COLUMNS).select(POSITION_COLUMNS);
+}
 
 function selectLogged(db: Kysely<Database>) {
   return db
     .selectFrom('decisions as d')
     .leftJoin('decision_outcomes as o', 'o.decision_id', 'd.id')
-    .select([
-      'd.id',
-      'd.project_id',
-      'd.create_time',
-      'd.effect',
-      'd.principal_id',
-      'd.upstream_id',
-      'd.tool',
-      'd.body',
-    ])
+    .select(DECISION_COLUMNS)
     .select(['o.end_time', 'o.status', 'o.latency_micros', 'o.response_bytes'])
     .select(POSITION_COLUMNS);
 }
@@ -87,10 +118,6 @@ function applyFilter(start: LoggedQuery, filter: LogFilter): LoggedQuery {
   if (filter.startTime !== undefined) query = query.where('d.create_time', '>=', filter.startTime);
   if (filter.endTime !== undefined) query = query.where('d.create_time', '<', filter.endTime);
   return query;
-}
-
-function toPosition(row: { position_tx: string; position_seq: string }): LogPosition {
-  return { tx: BigInt(row.position_tx), seq: BigInt(row.position_seq) };
 }
 
 function toLoggedRow(row: LoggedColumns): LoggedRow {

@@ -1,4 +1,5 @@
 import type { LogPosition } from '../domain/decision.ts';
+import type { StateRead, StateValue, StateWrite } from '../domain/policy-state.ts';
 
 /** A row of `decisions` as it is written; `seq` and `tx` come from the database. */
 export interface DecisionRow {
@@ -24,10 +25,47 @@ export interface OutcomeRow {
   readonly response_bytes: number;
 }
 
+/** A row of `policy_states`, as it becomes; times are Unix milliseconds. */
+export interface StateRow {
+  readonly key: string;
+  readonly project_id: string;
+  readonly value: number;
+  readonly time: number;
+  readonly updates: number;
+  readonly expire_time: number;
+}
+
+/** A row of `policy_state_times`. */
+export interface StateTimeRow {
+  readonly key: string;
+  readonly update_number: number;
+  /** Unix milliseconds. */
+  readonly time: number;
+  /** Unix milliseconds. */
+  readonly expire_time: number;
+}
+
+/** What decisions change of the state that rules keep; each key at most once in `states`. */
+export interface StateChanges {
+  readonly states: readonly StateRow[];
+  readonly times: readonly StateTimeRow[];
+}
+
 /** What one transaction writes. */
 export interface LogBatch {
   readonly decisions: readonly DecisionRow[];
   readonly outcomes: readonly OutcomeRow[];
+  /** Absent = none. */
+  readonly states?: StateChanges;
+}
+
+/** What deciding a call with state leads to. */
+export interface DecideStep<Result> {
+  readonly decision: DecisionRow;
+  /** Of keys that were read only. */
+  readonly writes: readonly StateWrite[];
+  /** What the caller gets once the rest is committed. */
+  readonly result: Result;
 }
 
 /** A decision with its place in the log, and its outcome where that is known already. */
@@ -51,6 +89,15 @@ export interface LogFilter {
   readonly limit: number;
 }
 
+/** Which decisions of a project a scan returns; times are Unix milliseconds, start included, end not. */
+export interface ScanOptions {
+  readonly startTime?: number | undefined;
+  readonly endTime?: number | undefined;
+  /** The last position of the page before. */
+  readonly after?: LogPosition | undefined;
+  readonly limit: number;
+}
+
 /** The decision log: append-only, read in commit order. */
 export interface LogStore {
   /**
@@ -59,6 +106,16 @@ export interface LogStore {
    * decision is an error. Throws what the driver threw; then nothing of the batch is stored, unless the connection broke in the commit.
    */
   append(batch: LogBatch): Promise<void>;
+  /**
+   * Decides a call with state: `step` is called once, with the state under the keys in the order of `reads` (undefined = none, or it has
+   * expired), and no other call's step for any of these keys runs on any replica until what it returns is committed, in one transaction.
+   * Resolves then, so all of it survives a crash. Throws what `step` threw, and then nothing is stored; or what the driver threw, as
+   * `append` does. `step` must not wait for anything and need not be pure.
+   */
+  decide<Result>(
+    reads: readonly StateRead[],
+    step: (states: readonly (StateValue | undefined)[]) => DecideStep<Result>,
+  ): Promise<Result>;
   /**
    * Decisions after a position, in the log's order; no decision can appear later before one that was returned. On PostgreSQL a
    * decision is readable here once every transaction that began to write before it has ended, in any database of that server.
@@ -73,6 +130,8 @@ export interface LogStore {
   oldest(): Promise<LogPosition | undefined>;
   /** Newest first. */
   list(filter: LogFilter): Promise<LoggedRow[]>;
+  /** Oldest first, in the log's order and with the limits of `readAfter`, without outcomes: for reading much of it. */
+  scan(projectId: string, options: ScanOptions): Promise<LoggedRow[]>;
   /** The decision of the project with this id. */
   get(projectId: string, id: string): Promise<LoggedRow | undefined>;
 }

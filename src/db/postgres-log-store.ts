@@ -2,9 +2,12 @@ import type { Kysely } from 'kysely';
 import type pg from 'pg';
 import type { Bell } from './bell.ts';
 import type { Database } from './database.ts';
-import { groupAppends } from './grouped-append.ts';
+import { createDecideCall, type DecideCall } from './decide-call.ts';
+import { groupWrites } from './grouped-writes.ts';
 import { createLogReader } from './log-reader.ts';
 import { type LogBatch, type LogStore, storable } from './log-store.ts';
+import { mergeBatches } from './merge-batches.ts';
+import { decideGroup } from './postgres-decide.ts';
 
 /** Both tables from one JSON parameter each, in one round trip that is its own transaction. */
 const APPEND = {
@@ -19,27 +22,54 @@ const APPEND = {
     on conflict do nothing`,
 };
 
-/**
- * The decision log on PostgreSQL. `announce` rings the doorbell of other replicas, after the commit and not in it: NOTIFY inside
- * would make the commits of all replicas wait for each other.
- */
-export function createPostgresLogStore(
-  db: Kysely<Database>,
-  pool: pg.Pool,
-  bell: Bell,
-  announce: () => void,
-): LogStore {
-  async function write({ decisions, outcomes }: LogBatch): Promise<void> {
-    await pool.query({ ...APPEND, values: [JSON.stringify(storable(decisions)), JSON.stringify(outcomes)] });
-    if (decisions.length > 0) {
+/** Keys that a group of calls locks at most, unless one call has more: locks take room in the memory that all connections share. */
+const MAX_LOCKS = 256;
+
+export interface PostgresLogStoreOptions {
+  readonly db: Kysely<Database>;
+  readonly pool: pg.Pool;
+  /** Pipelines the statements of a transaction. */
+  readonly decidePool: pg.Pool;
+  readonly bell: Bell;
+  /**
+   * Rings the doorbell of other replicas, after the commit and not in it: NOTIFY inside would make the commits of all replicas wait
+   * for each other.
+   */
+  readonly announce: () => void;
+}
+
+/** The decision log on PostgreSQL. */
+export function createPostgresLogStore({ db, pool, decidePool, bell, announce }: PostgresLogStoreOptions): LogStore {
+  function ring(decisions: number): void {
+    if (decisions > 0) {
       void bell.ring();
       announce();
     }
   }
 
+  const append = groupWrites<LogBatch>({
+    async write(batches) {
+      const { decisions, outcomes } = mergeBatches(batches);
+      await pool.query({ ...APPEND, values: [JSON.stringify(storable(decisions)), JSON.stringify(outcomes)] });
+      ring(decisions.length);
+    },
+    sizeOf: ({ decisions }) => decisions.length,
+  });
+
+  const decide = groupWrites<DecideCall>({
+    write: async (calls) => ring(await decideGroup(decidePool, calls)),
+    sizeOf: ({ reads }) => Math.max(1, reads.length),
+    maxSize: MAX_LOCKS,
+  });
+
   return {
     ...createLogReader(db, 'postgres'),
-    append: groupAppends(write),
+    append,
+    async decide(reads, step) {
+      const call = createDecideCall(reads, step);
+      await decide(call);
+      return call.result();
+    },
     async head() {
       const { rows } = await pool.query<{ tx: string }>('select pg_snapshot_xmin(pg_current_snapshot())::text as tx');
       return { tx: BigInt(rows[0]?.tx ?? 0), seq: 0n };

@@ -39,15 +39,18 @@ export interface PoolOptions {
   readonly max: number;
   /** False = statements may take any time, for migrations. */
   readonly timeouts: boolean;
+  /** True = a statement is sent without waiting for the answer to the one before it; false by default. */
+  readonly pipeline?: boolean;
   readonly onError: (error: unknown) => void;
 }
 
 /** A pool whose connections may die without taking the process along: waiting statements fail, the next one connects again. */
-export function createPool(url: string, { max, timeouts, onError }: PoolOptions): pg.Pool {
+export function createPool(url: string, { max, timeouts, pipeline = false, onError }: PoolOptions): pg.Pool {
   const limits = { statement_timeout: STATEMENT_TIMEOUT_MS, idle_in_transaction_session_timeout: SILENCE_TIMEOUT_MS };
   const pool = new pg.Pool({
     ...connectionConfig(url),
     max,
+    pipeline,
     ...(timeouts ? limits : { stream: () => new Socket() }),
   });
   pool.on('error', onError);

@@ -10,12 +10,16 @@ import { CONFIG_CHANNEL, DECISION_CHANNEL } from './postgres-channels.ts';
 import { createPostgresListener } from './postgres-listener.ts';
 import { createAnnouncer, createPostgresLogStore } from './postgres-log-store.ts';
 import { connectionConfig, createPool } from './postgres-pool.ts';
+import { startPruning } from './state-pruning.ts';
 import type { OpenDatabaseOptions, Store } from './store.ts';
 
 const DEFAULT_POOL_SIZE = 10;
 
 /** Appends are grouped by their caller; more than a few at once only wait for each other on the disk. */
 const LOG_POOL_SIZE = 4;
+
+/** Calls that need state are decided group by group. */
+const DECIDE_POOL_SIZE = 1;
 
 /** How often the end of older transactions is looked for, in milliseconds. */
 const LOOK_AGAIN_MS = 500;
@@ -38,9 +42,11 @@ export async function openPostgresStore(url: string, options: OpenDatabaseOption
   });
   const pool = createPool(url, { max: options.poolSize ?? DEFAULT_POOL_SIZE, timeouts: true, onError });
   const logPool = createPool(url, { max: LOG_POOL_SIZE, timeouts: true, onError });
+  const decidePool = createPool(url, { max: DECIDE_POOL_SIZE, timeouts: true, pipeline: true, onError });
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
   const announce = createAnnouncer(() => void announceDecisions(logPool, replica).catch(onError));
-  const log = createPostgresLogStore(db, logPool, decisionBell, announce);
+  const log = createPostgresLogStore({ db, pool: logPool, decidePool, bell: decisionBell, announce });
+  const stopPruning = startPruning({ kind: 'postgres', db }, onError);
   const lookAgain = setInterval(createLookout(log, decisionBell, onError), LOOK_AGAIN_MS).unref();
   return {
     kind: 'postgres',
@@ -54,7 +60,8 @@ export async function openPostgresStore(url: string, options: OpenDatabaseOption
     },
     async close() {
       clearInterval(lookAgain);
-      await Promise.all([listener.close(), logPool.end(), pool.end()]);
+      await stopPruning();
+      await Promise.all([listener.close(), decidePool.end(), logPool.end(), pool.end()]);
     },
   };
 }

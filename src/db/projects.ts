@@ -1,16 +1,16 @@
 import type { Kysely, Selectable, Updateable } from 'kysely';
 import { GatewayError } from '../domain/errors.ts';
 import type { ProjectId } from '../domain/ids.ts';
-import type { PolicyRule, Project } from '../domain/project.ts';
+import type { ApprovalWebhook, Project } from '../domain/project.ts';
 import type { Database, ProjectTable } from './database.ts';
 import { isForeignKeyViolation, isUniqueViolation } from './violations.ts';
 
 type Db = Kysely<Database>;
 
-/** What an update of a project may set; `updateTime` in Unix milliseconds. */
+/** What an update of a project may set; null for `approvalWebhook` = nobody is told. */
 export type ProjectChanges = Partial<
-  Pick<Project, 'slug' | 'displayName' | 'recordedArguments' | 'policyRules' | 'defaultEffect'>
-> & { readonly updateTime: number };
+  Pick<Project, 'slug' | 'displayName' | 'recordedArguments' | 'redactedKeys' | 'defaultEffect'>
+> & { readonly approvalWebhook?: ApprovalWebhook | null; readonly updateTime: number };
 
 /** Stores a new project; throws `already_exists` when its slug is taken. */
 export async function insertProject(db: Db, project: Project): Promise<void> {
@@ -57,7 +57,10 @@ export async function updateProject(
   return row && fromRow(row);
 }
 
-/** Deletes an empty project with its ApiKeys; false when there is none, `failed_precondition` while it has users or upstreams. */
+/**
+ * Deletes an empty project with its ApiKeys and policies; false when there is none, `failed_precondition` while it has users, agents or
+ * upstreams.
+ */
 export async function deleteProject(db: Db, id: ProjectId): Promise<boolean> {
   const result = await db.deleteFrom('projects').where('id', '=', id).executeTakeFirst().catch(notEmpty);
   return result.numDeletedRows > 0n;
@@ -70,20 +73,25 @@ function slugTaken(error: unknown): never {
 
 function notEmpty(error: unknown): never {
   if (!isForeignKeyViolation(error)) throw error;
-  const message = 'The project still has users or upstreams. Delete them first.';
+  const message = 'The project still has users, agents or upstreams. Delete them first.';
   throw new GatewayError('failed_precondition', message, { cause: error });
 }
 
 function toColumns(changes: ProjectChanges): Updateable<ProjectTable> {
-  const { slug, displayName, recordedArguments, policyRules, defaultEffect, updateTime } = changes;
+  const { slug, displayName, recordedArguments, redactedKeys, approvalWebhook, defaultEffect, updateTime } = changes;
   return {
     update_time: updateTime,
     ...(slug !== undefined && { slug }),
     ...(displayName !== undefined && { display_name: displayName }),
     ...(recordedArguments !== undefined && { recorded_arguments: recordedArguments }),
-    ...(policyRules !== undefined && { policy_rules: JSON.stringify(policyRules) }),
+    ...(redactedKeys !== undefined && { redacted_keys: JSON.stringify(redactedKeys) }),
+    ...(approvalWebhook !== undefined && { approval_webhook: toWebhookColumn(approvalWebhook) }),
     ...(defaultEffect !== undefined && { default_effect: defaultEffect }),
   };
+}
+
+function toWebhookColumn(webhook: ApprovalWebhook | null): string | null {
+  return webhook === null ? null : JSON.stringify(webhook);
 }
 
 function toRow(project: Project): Selectable<ProjectTable> {
@@ -93,7 +101,8 @@ function toRow(project: Project): Selectable<ProjectTable> {
     display_name: project.displayName,
     recorded_arguments: project.recordedArguments,
     default_effect: project.defaultEffect,
-    policy_rules: JSON.stringify(project.policyRules),
+    redacted_keys: JSON.stringify(project.redactedKeys),
+    approval_webhook: toWebhookColumn(project.approvalWebhook ?? null),
     revision: project.revision,
     create_time: project.createTime,
     update_time: project.updateTime,
@@ -107,7 +116,8 @@ function fromRow(row: Selectable<ProjectTable>): Project {
     slug: row.slug,
     displayName: row.display_name,
     recordedArguments: row.recorded_arguments,
-    policyRules: JSON.parse(row.policy_rules) as PolicyRule[],
+    redactedKeys: JSON.parse(row.redacted_keys) as string[],
+    ...(row.approval_webhook !== null && { approvalWebhook: JSON.parse(row.approval_webhook) as ApprovalWebhook }),
     defaultEffect: row.default_effect,
     revision: row.revision,
     createTime: row.create_time,

@@ -1,7 +1,14 @@
-import type { DecisionRow, LogBatch, OutcomeRow } from './log-store.ts';
+import type { DecisionRow, LogBatch, OutcomeRow, StateChanges, StateRow, StateTimeRow } from './log-store.ts';
 
 /** What the writing thread is sent: a batch, its rows end to end, as copying flat arrays between threads is cheap; or the order to end. */
-export type LogThreadRequest = { readonly decisions: FlatRows; readonly outcomes: FlatRows } | 'close';
+export type LogThreadRequest = FlatBatch | 'close';
+
+interface FlatBatch {
+  readonly decisions: FlatRows;
+  readonly outcomes: FlatRows;
+  readonly states?: FlatRows;
+  readonly times?: FlatRows;
+}
 
 /** What it answers to a batch: nothing, or why it is not stored. */
 export type LogThreadReply = Error | undefined;
@@ -10,9 +17,11 @@ type FlatRows = readonly (string | number | null)[];
 
 const DECISION_WIDTH = 8;
 const OUTCOME_WIDTH = 5;
+const STATE_WIDTH = 6;
+const TIME_WIDTH = 4;
 
 /** Flattens a batch for the way to the thread. */
-export function encodeBatch({ decisions, outcomes }: LogBatch): Exclude<LogThreadRequest, 'close'> {
+export function encodeBatch({ decisions, outcomes, states }: LogBatch): FlatBatch {
   const flatDecisions: (string | number | null)[] = [];
   for (const row of decisions) {
     flatDecisions.push(
@@ -30,14 +39,29 @@ export function encodeBatch({ decisions, outcomes }: LogBatch): Exclude<LogThrea
   for (const row of outcomes) {
     flatOutcomes.push(row.decision_id, row.end_time, row.status, row.latency_micros, row.response_bytes);
   }
-  return { decisions: flatDecisions, outcomes: flatOutcomes };
+  return { decisions: flatDecisions, outcomes: flatOutcomes, ...(states !== undefined && encodeStates(states)) };
+}
+
+function encodeStates({ states, times }: StateChanges): Required<Pick<FlatBatch, 'states' | 'times'>> {
+  const flatStates: (string | number)[] = [];
+  for (const row of states) {
+    flatStates.push(row.key, row.project_id, row.value, row.time, row.updates, row.expire_time);
+  }
+  const flatTimes: (string | number)[] = [];
+  for (const row of times) {
+    flatTimes.push(row.key, row.update_number, row.time, row.expire_time);
+  }
+  return { states: flatStates, times: flatTimes };
 }
 
 /** The batch that was flattened. */
-export function decodeBatch(request: Exclude<LogThreadRequest, 'close'>): LogBatch {
+export function decodeBatch({ decisions, outcomes, states, times = [] }: FlatBatch): LogBatch {
   return {
-    decisions: rowsOf(request.decisions, DECISION_WIDTH, decodeDecision),
-    outcomes: rowsOf(request.outcomes, OUTCOME_WIDTH, decodeOutcome),
+    decisions: rowsOf(decisions, DECISION_WIDTH, decodeDecision),
+    outcomes: rowsOf(outcomes, OUTCOME_WIDTH, decodeOutcome),
+    ...(states !== undefined && {
+      states: { states: rowsOf(states, STATE_WIDTH, decodeState), times: rowsOf(times, TIME_WIDTH, decodeTime) },
+    }),
   };
 }
 
@@ -66,5 +90,25 @@ function decodeOutcome(flat: FlatRows, at: number): OutcomeRow {
     status: flat[at + 2] as string,
     latency_micros: flat[at + 3] as number,
     response_bytes: flat[at + 4] as number,
+  };
+}
+
+function decodeState(flat: FlatRows, at: number): StateRow {
+  return {
+    key: flat[at] as string,
+    project_id: flat[at + 1] as string,
+    value: flat[at + 2] as number,
+    time: flat[at + 3] as number,
+    updates: flat[at + 4] as number,
+    expire_time: flat[at + 5] as number,
+  };
+}
+
+function decodeTime(flat: FlatRows, at: number): StateTimeRow {
+  return {
+    key: flat[at] as string,
+    update_number: flat[at + 1] as number,
+    time: flat[at + 2] as number,
+    expire_time: flat[at + 3] as number,
   };
 }

@@ -1,11 +1,10 @@
 import { Worker } from 'node:worker_threads';
-import { groupAppends } from './grouped-append.ts';
 import type { LogBatch } from './log-store.ts';
 import { encodeBatch, type LogThreadReply } from './sqlite-log-message.ts';
 
 /**
- * Writes the decision log in a thread of its own, so that the disk's flush never stops the event loop: while one group is committed,
- * the next one gathers. The thread starts with the first batch.
+ * Writes the decision log in a thread of its own, so that the disk's flush never stops the event loop. The thread starts with the
+ * first batch.
  */
 export class SqliteLogThread {
   readonly #path: string;
@@ -13,12 +12,16 @@ export class SqliteLogThread {
   /** The one batch the thread works on. */
   #waiting: PromiseWithResolvers<void> | undefined;
 
-  /** Resolves when the batch is on disk; rejects with what SQLite threw, and then nothing of it is stored. */
-  readonly append: (batch: LogBatch) => Promise<void>;
-
   constructor(path: string) {
     this.#path = path;
-    this.append = groupAppends((batch) => this.#send(batch));
+  }
+
+  /** Resolves when the batch is on disk; rejects with what SQLite threw, and then nothing of it is stored. One batch at a time. */
+  append(batch: LogBatch): Promise<void> {
+    this.#waiting = Promise.withResolvers<void>();
+    this.#worker ??= this.#start();
+    this.#worker.postMessage(encodeBatch(batch));
+    return this.#waiting.promise;
   }
 
   /** Closes the connection after the batch before it; resolves when the thread has ended. */
@@ -29,13 +32,6 @@ export class SqliteLogThread {
       worker.postMessage('close');
       await ended;
     }
-  }
-
-  #send(batch: LogBatch): Promise<void> {
-    this.#waiting = Promise.withResolvers<void>();
-    this.#worker ??= this.#start();
-    this.#worker.postMessage(encodeBatch(batch));
-    return this.#waiting.promise;
   }
 
   #start(): Worker {

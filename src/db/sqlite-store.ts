@@ -3,23 +3,22 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Kysely, sql } from 'kysely';
 import { GatewayError } from '../domain/errors.ts';
-import { type Bell, createBell } from './bell.ts';
+import { createBell } from './bell.ts';
 import type { Database } from './database.ts';
-import { createLogReader } from './log-reader.ts';
-import type { LogBatch, LogStore } from './log-store.ts';
 import { migrate } from './migrate.ts';
 import { openSqliteConnection } from './sqlite-connection.ts';
 import { createSqliteConnection, type SqliteConnection } from './sqlite-dialect.ts';
+import { createDirectLog, createGroupedLog, createSqliteLogStore, type WriteLog } from './sqlite-log-store.ts';
 import { SqliteLogThread } from './sqlite-log-thread.ts';
 import { createSqliteLogWriter } from './sqlite-log-writer.ts';
+import { createSqliteStateSource } from './sqlite-state-source.ts';
+import { startPruning } from './state-pruning.ts';
 import type { DatabaseLocation, OpenDatabaseOptions, Store } from './store.ts';
-
-type AppendBatch = (batch: LogBatch) => Promise<void>;
 
 interface OpenedDatabase {
   readonly main: DatabaseSync;
-  /** Begins to take batches of the decision log; the tables must exist. */
-  readonly startLog: (connection: SqliteConnection) => AppendBatch;
+  /** Begins to write the decision log; the tables must exist. */
+  readonly startLog: (connection: SqliteConnection) => WriteLog;
   close(): Promise<void>;
 }
 
@@ -49,6 +48,7 @@ function assembleStore(
   const onError = options.onBackgroundError ?? (() => {});
   const configBell = createBell(onError);
   const decisionBell = createBell(onError);
+  const stopPruning = startPruning({ kind: 'sqlite', db }, onError);
   return {
     kind: 'sqlite',
     db,
@@ -59,21 +59,9 @@ function assembleStore(
     async ping() {
       await sql`select version from config_state`.execute(db);
     },
-    close: opened.close,
-  };
-}
-
-function createSqliteLogStore(db: Kysely<Database>, main: DatabaseSync, append: AppendBatch, bell: Bell): LogStore {
-  const newest = main.prepare("select cast(seq as text) as seq from sqlite_sequence where name = 'decisions'");
-  return {
-    ...createLogReader(db, 'sqlite'),
-    async append(batch) {
-      await append(batch);
-      if (batch.decisions.length > 0) void bell.ring();
-    },
-    async head() {
-      const row = newest.get();
-      return { tx: 0n, seq: BigInt(typeof row?.seq === 'string' ? row.seq : 0) };
+    async close() {
+      await stopPruning();
+      await opened.close();
     },
   };
 }
@@ -83,34 +71,34 @@ function openMemory(): OpenedDatabase {
   const main = openSqliteConnection(':memory:');
   return {
     main,
-    startLog: (connection) => {
-      const writer = createSqliteLogWriter(main);
-      return async (batch) => {
-        // In this thread, waiting for a lock inside SQLite would also stop the transaction that has to give it back.
-        for (let end = connection.transactionEnd(); end !== undefined; end = connection.transactionEnd()) await end;
-        writer.append(batch);
-      };
-    },
+    startLog: ({ transactionEnd }) =>
+      createDirectLog(createSqliteLogWriter(main).append, createSqliteStateSource(main), transactionEnd),
     close: async () => main.close(),
   };
 }
 
-/** In a folder the log is written by a thread with a connection of its own. */
+/**
+ * In a folder the log is written by a thread with a connection of its own. State is read on another one, which never has a transaction
+ * open and so always sees what was committed last.
+ */
 function openFolder(dataDir: string): OpenedDatabase {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const lock = lockFolder(dataDir);
   const path = join(dataDir, 'portcullis.db');
   const main = openSqliteConnection(path);
   let thread: SqliteLogThread | undefined;
+  let states: DatabaseSync | undefined;
   return {
     main,
     startLog: () => {
       const started = new SqliteLogThread(path);
       thread = started;
-      return (batch) => started.append(batch);
+      states = openSqliteConnection(path);
+      return createGroupedLog((batch) => started.append(batch), createSqliteStateSource(states));
     },
     close: async () => {
       await thread?.close();
+      states?.close();
       main.close();
       // The lock goes last: whoever gets it must find the database closed.
       lock.close();

@@ -17,6 +17,8 @@ export interface UserRecord {
   /** `scrypt$N$r$p$salt$hash`, base64url parts. */
   readonly passwordHash: string;
   readonly scopes: readonly Scope[];
+  /** Names, for the subjects of policies. */
+  readonly teams: readonly string[];
   readonly disabled: boolean;
   /** Unix milliseconds; tokens issued before are refused. */
   readonly tokensValidAfter: number;
@@ -28,7 +30,7 @@ export interface UserRecord {
 
 /** What an update of a user may set; `updateTime` in Unix milliseconds. */
 export type UserChanges = Partial<
-  Pick<UserRecord, 'username' | 'email' | 'passwordHash' | 'scopes' | 'disabled' | 'tokensValidAfter'>
+  Pick<UserRecord, 'username' | 'email' | 'passwordHash' | 'scopes' | 'teams' | 'disabled' | 'tokensValidAfter'>
 > & { readonly updateTime: number };
 
 /** Stores a new user; throws `already_exists` when the name is taken in any project. */
@@ -109,13 +111,14 @@ function usernameTaken(error: unknown): never {
 }
 
 function toColumns(changes: UserChanges): Updateable<UserTable> {
-  const { username, email, passwordHash, scopes, disabled, tokensValidAfter, updateTime } = changes;
+  const { username, email, passwordHash, scopes, teams, disabled, tokensValidAfter, updateTime } = changes;
   return {
     update_time: updateTime,
     ...(username !== undefined && { username }),
     ...(email !== undefined && { email }),
     ...(passwordHash !== undefined && { password_hash: passwordHash }),
     ...(scopes !== undefined && { scopes: JSON.stringify(scopes) }),
+    ...(teams !== undefined && { teams: JSON.stringify(teams) }),
     ...(disabled !== undefined && { disabled: disabled ? 1 : 0 }),
     ...(tokensValidAfter !== undefined && { tokens_valid_after: tokensValidAfter }),
   };
@@ -129,6 +132,7 @@ function toRow(user: UserRecord): Selectable<UserTable> {
     email: user.email,
     password_hash: user.passwordHash,
     scopes: JSON.stringify(user.scopes),
+    teams: JSON.stringify(user.teams),
     disabled: user.disabled ? 1 : 0,
     tokens_valid_after: user.tokensValidAfter,
     revision: user.revision,
@@ -146,6 +150,7 @@ function fromRow(row: Selectable<UserTable>): UserRecord {
     email: row.email,
     passwordHash: row.password_hash,
     scopes: JSON.parse(row.scopes) as Scope[],
+    teams: JSON.parse(row.teams) as string[],
     disabled: row.disabled !== 0,
     tokensValidAfter: row.tokens_valid_after,
     revision: row.revision,

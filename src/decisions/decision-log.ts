@@ -1,6 +1,7 @@
 import type { DecisionRow, LogStore, OutcomeRow } from '../db/log-store.ts';
 import type { Decision, Outcome } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
+import type { StateRead, StateValue, StateWrite } from '../domain/policy-state.ts';
 import { toOutcomeRow, toRow } from './decision-row.ts';
 
 export interface DecisionLogOptions {
@@ -10,6 +11,12 @@ export interface DecisionLogOptions {
   readonly outcomeDelayMs?: number;
   /** Told of every failed commit, with the driver's error. */
   readonly onFailure?: (error: unknown) => void;
+}
+
+/** What is decided with state: the decision, and what it changes of it; without a decision nothing. */
+export interface StatefulDecision {
+  readonly decision: Decision | undefined;
+  readonly verdict: { readonly writes: readonly StateWrite[] };
 }
 
 /** Outcomes that are written without waiting for their time. */
@@ -38,6 +45,9 @@ export class DecisionLog {
   /** The last write that was begun; writes end in their order. */
   #lastWrite: Promise<void> = Promise.resolve();
   #writesOpen = 0;
+  /** Calls that are being decided with state. */
+  #decisionsOpen = 0;
+  #onIdle: (() => void) | undefined;
   #scheduled = false;
   #outcomeTimer: NodeJS.Timeout | undefined;
   #areOutcomesDue = false;
@@ -52,15 +62,51 @@ export class DecisionLog {
 
   /** Resolves when the decision is durable; rejects with `unavailable` when it is not, and then nothing may be forwarded. */
   append(decision: Decision): Promise<void> {
-    if (this.#isClosed || this.#pending >= this.#maxPending) {
-      const message = 'Too many decisions wait to be recorded. Try again shortly.';
-      return handled(Promise.reject(new GatewayError('unavailable', message)));
+    if (this.#isFull()) {
+      return handled(Promise.reject(tooMany()));
     }
     const batch = (this.#next ??= createBatch());
     this.#pending++;
     batch.rows.push(toRow(decision));
     this.#schedule();
     return batch.committed;
+  }
+
+  /**
+   * Decides with the state that rules keep: no other call, on any replica, decides with any of the same keys meanwhile. Resolves when
+   * the decision and the state it changes are durable; nothing is written of a result without a decision. Rejects with `unavailable` when
+   * they are not durable, and then nothing may be forwarded.
+   */
+  async decide<Result extends StatefulDecision>(
+    reads: readonly StateRead[],
+    step: (states: readonly (StateValue | undefined)[]) => Result,
+  ): Promise<Result> {
+    if (this.#isFull()) {
+      throw tooMany();
+    }
+    this.#pending++;
+    this.#decisionsOpen++;
+    let unwritten: Result | undefined;
+    try {
+      return await this.#store.decide(reads, (states) => {
+        const result = step(states);
+        if (result.decision === undefined) {
+          unwritten = result;
+          throw new Error('there is nothing to write');
+        }
+        return { decision: toRow(result.decision), writes: result.verdict.writes, result };
+      });
+    } catch (error) {
+      if (unwritten !== undefined) {
+        return unwritten;
+      }
+      this.#onFailure(error);
+      throw notRecorded(error);
+    } finally {
+      this.#pending--;
+      this.#decisionsOpen--;
+      this.#onIdle?.();
+    }
   }
 
   /** Notes what became of an allowed call; written soon after, with the next decisions or on its own. */
@@ -78,12 +124,21 @@ export class DecisionLog {
 
   /** Writes all that waits and takes no more; resolves when nothing is left. */
   async close(): Promise<void> {
+    while (this.#decisionsOpen > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+    }
     while (this.#next !== undefined || this.#outcomes.length > 0 || this.#writesOpen > 0) {
       this.#areOutcomesDue = true;
       this.#write();
       await this.#lastWrite;
     }
     this.#isClosed = true;
+  }
+
+  #isFull(): boolean {
+    return this.#isClosed || this.#pending >= this.#maxPending;
   }
 
   // setImmediate runs after all sockets of this turn were read, so calls that arrived together go to the store together.
@@ -130,6 +185,10 @@ export class DecisionLog {
     this.#outcomes = [];
     return outcomes;
   }
+}
+
+function tooMany(): GatewayError {
+  return new GatewayError('unavailable', 'Too many decisions wait to be recorded. Try again shortly.');
 }
 
 function notRecorded(cause: unknown): GatewayError {

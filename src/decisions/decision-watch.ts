@@ -1,3 +1,4 @@
+import { createAwaitedBell } from '../db/awaited-bell.ts';
 import type { LogStore } from '../db/log-store.ts';
 import type { LoggedDecision, LogPosition } from '../domain/decision.ts';
 import type { ProjectId } from '../domain/ids.ts';
@@ -40,7 +41,7 @@ export function createDecisionWatch(deps: DecisionWatchDeps) {
   const { log, heartbeatMs = 15_000, pollMs = 1_000 } = deps;
 
   async function* watch(request: WatchRequest): AsyncGenerator<WatchEvent> {
-    const bell = createBell(deps.onDecision, request.signal);
+    const bell = createAwaitedBell(deps.onDecision, request.signal);
     try {
       let position = request.position ?? (await log.head());
       let sentAt = 0;
@@ -73,39 +74,4 @@ export function createDecisionWatch(deps: DecisionWatchDeps) {
   const head = (): Promise<LogPosition> => log.head();
 
   return { watch, head };
-}
-
-/** Turns a doorbell into something to wait for; a ring between `reset` and `wait` is not lost. */
-function createBell(subscribe: (listener: () => void) => () => void, signal: AbortSignal) {
-  let rung = false;
-  let wake: (() => void) | undefined;
-  const ring = () => {
-    rung = true;
-    wake?.();
-  };
-  const unsubscribe = subscribe(ring);
-  signal.addEventListener('abort', ring);
-  return {
-    reset: () => {
-      rung = signal.aborted;
-    },
-    wait: (ms: number) =>
-      new Promise<void>((resolve) => {
-        if (rung) {
-          return resolve();
-        }
-        const timer = setTimeout(done, ms);
-        function done() {
-          clearTimeout(timer);
-          wake = undefined;
-          resolve();
-        }
-        wake = done;
-      }),
-    close: () => {
-      unsubscribe();
-      signal.removeEventListener('abort', ring);
-      wake?.();
-    },
-  };
 }

@@ -1,6 +1,8 @@
-import type { ApiKeyId, CallId, PrincipalId, ProjectId, UpstreamId } from './ids.ts';
-import type { Effect } from './project.ts';
+import type { ApiKeyId, ApprovalId, CallId, PolicyId, PrincipalId, ProjectId, UpstreamId } from './ids.ts';
 import type { Era } from './upstream.ts';
+
+/** What is decided about a call. */
+export type Effect = 'allow' | 'deny' | 'require_approval';
 
 /** What led to the Decision. */
 export type DecisionReason =
@@ -12,7 +14,39 @@ export type DecisionReason =
   | 'upstream_disabled'
   | 'grant'
   | 'tool_filter'
-  | 'era_mismatch';
+  | 'era_mismatch'
+  | 'approval'
+  | 'agent_inactive'
+  | 'approvals_exhausted';
+
+/** A policy in one version. */
+export interface PolicyVersionRef {
+  readonly id: PolicyId;
+  readonly slug: string;
+  readonly version: number;
+}
+
+/** One check that a call failed. */
+export interface ConstraintFailure {
+  /** `policy slug/rule id`. */
+  readonly ruleId: string;
+  /** Where in the arguments, with the index of the item; or the name of the limit; empty = the call as a whole. */
+  readonly path: string;
+  /** What was checked, such as `maximum`, `regex`, `type` or `max_calls`. */
+  readonly check: string;
+  readonly expected: string;
+  /** At most 200 characters; masked where the name is a sensitive one. */
+  readonly actual: string;
+}
+
+/** What one policy in SHADOW mode would have said. */
+export interface ShadowResult {
+  readonly policy: PolicyVersionRef;
+  readonly effect: Effect;
+  readonly ruleIds: readonly string[];
+  readonly message: string;
+  readonly failures: readonly ConstraintFailure[];
+}
 
 /** ALLOW, DENY or REQUIRE_APPROVAL for one call, with all that is needed to explain it. Never changed once written. */
 export interface Decision {
@@ -38,8 +72,18 @@ export interface Decision {
   readonly tool?: string;
   readonly effect: Effect;
   readonly reason: DecisionReason;
-  /** Ids of the rules that decided; empty unless `reason` is `rule`. */
+  /** The rules that decided, as `policy slug/rule id`; empty unless `reason` is `rule` or `approval`. */
   readonly ruleIds: readonly string[];
+  /** Their policies; absent = none. */
+  readonly policies?: readonly PolicyVersionRef[];
+  /** What failed; absent = nothing. */
+  readonly failures?: readonly ConstraintFailure[];
+  /** What policies in SHADOW mode would have said; absent = nothing. */
+  readonly shadow?: readonly ShadowResult[];
+  /** The approval the call waits for or, with the reason `approval`, used. */
+  readonly approvalId?: ApprovalId;
+  /** Identifies the session for rules that count by session; absent when the caller has none. */
+  readonly session?: string;
   /** What the caller is told. */
   readonly message: string;
   /** `sha256:` and 64 hex digits over the canonical form of the original arguments; absent when the call has none. */

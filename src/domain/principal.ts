@@ -1,3 +1,4 @@
+import type { AgentState } from './agent.ts';
 import type { ApiKeyId, PrincipalId, ProjectId, UpstreamId } from './ids.ts';
 
 /** Every scope, in the order of product.md's table. `admin` includes all others. */
@@ -21,6 +22,14 @@ export interface Principal {
   readonly apiKeyId?: ApiKeyId;
   /** The public part of that key, such as `pc_3kf9a2`. */
   readonly keyPrefix?: string;
+  /** Names of teams, for the subjects of policies. */
+  readonly teams: readonly string[];
+  /** For an Agent: whether it may act; absent for a User. */
+  readonly agentState?: AgentState;
+  /** For an Agent: the User who answers for it. */
+  readonly ownerId?: PrincipalId;
+  /** The User whose credential asks in the name of this principal; absent when it asks for itself. */
+  readonly askedById?: PrincipalId;
   /** Unix milliseconds after which this credential is refused; absent = does not expire. */
   readonly expireTime?: number;
 }

@@ -5,8 +5,10 @@ import { GatewayError } from '../domain/errors.ts';
 import type { Principal } from '../domain/principal.ts';
 import { onClose } from '../mcp/answer.ts';
 import type { HttpRequest, HttpResponse } from '../mcp/exchange.ts';
+import { readBody } from './body.ts';
 import { sendRefusal } from './edge-refusal.ts';
 import type { EdgeRequest } from './edge-request.ts';
+import { createUnaryAdapter } from './unary-adapter.ts';
 
 export interface ConnectFaceDeps {
   /** The services, with the options they are served with. */
@@ -15,6 +17,8 @@ export interface ConnectFaceDeps {
   readonly authenticate: (request: HttpRequest) => Principal | Promise<Principal>;
   /** Time a client has to send its request. */
   readonly requestTimeoutMs: number;
+  /** Largest request message in bytes. */
+  readonly maxRequestBytes: number;
 }
 
 /** Serves the API over gRPC, gRPC-Web and Connect; who calls is known before any of the body is read. */
@@ -31,6 +35,10 @@ export function createConnectFace(deps: ConnectFaceDeps): (edge: EdgeRequest) =>
       }
     },
   });
+  const unary = createUnaryAdapter({
+    ...deps,
+    readBody: (request) => readBody(request, { maxBytes: deps.maxRequestBytes, timeoutMs: deps.requestTimeoutMs }),
+  });
   let strangers = 0;
   return async (edge) => {
     const { request, response } = edge;
@@ -44,6 +52,13 @@ export function createConnectFace(deps: ConnectFaceDeps): (edge: EdgeRequest) =>
     strangers += weight;
     edges.set(request, { edge, facts });
     response.setHeader('x-request-id', edge.requestId);
+    const found = unary.find(edge);
+    if (found !== undefined) {
+      await unary.serve(found, edge, createApiContext(facts)).finally(() => {
+        strangers -= weight;
+      });
+      return;
+    }
     const release = limitBody(request, response, deps.requestTimeoutMs);
     handler(request, response);
     await closed;

@@ -5,6 +5,7 @@ import type { Principal } from '../domain/principal.ts';
 import { sendJson } from '../mcp/answer.ts';
 import type { McpArrival } from '../mcp/endpoint.ts';
 import type { HttpRequest, HttpResponse } from '../mcp/exchange.ts';
+import { APPROVAL_PAGE_PREFIX } from './approval-page.ts';
 import { sendRefusal } from './edge-refusal.ts';
 import type { EdgeRequest } from './edge-request.ts';
 import type { Health } from './health.ts';
@@ -18,10 +19,10 @@ export interface HttpServerDeps {
   readonly mcp: (arrival: McpArrival) => Promise<void>;
   /** Everything that is not MCP: the API. */
   readonly api: (edge: EdgeRequest) => Promise<void>;
+  /** The page on which a human answers an approval. */
+  readonly approvalPage: (edge: EdgeRequest) => void;
   /** JSON text of the public signing keys. */
   readonly jwks: () => string;
-  /** False when this replica could not read its configuration for too long: then it must not decide. */
-  readonly isConfigFresh: () => boolean;
   readonly logger: Logger;
   /** Requests in progress at once, streams that only listen excluded. */
   readonly maxConcurrent?: number;
@@ -102,6 +103,9 @@ async function route(deps: HttpServerDeps, edge: EdgeRequest, inProgress: number
   if (path.startsWith(MCP_PREFIX)) {
     return routeMcp(deps, edge, path.slice(MCP_PREFIX.length));
   }
+  if (path.startsWith(APPROVAL_PAGE_PREFIX)) {
+    return deps.approvalPage(edge);
+  }
   if (path === '/.well-known/jwks.json') {
     return sendJson(response, requestId, 200, deps.jwks());
   }
@@ -112,9 +116,6 @@ async function routeMcp(deps: HttpServerDeps, edge: EdgeRequest, slug: string): 
   const { request, response, requestId } = edge;
   if (request.method !== 'POST' && request.method !== 'GET' && request.method !== 'DELETE') {
     throw new GatewayError('method_not_allowed', 'This address takes GET, POST and DELETE.');
-  }
-  if (!deps.isConfigFresh()) {
-    throw new GatewayError('unavailable', 'The store cannot be reached, so nothing can be decided. Try again later.');
   }
   const authenticate = () => deps.authenticate(request);
   const principal = await authenticate();

@@ -3,28 +3,17 @@ import type { OutcomeStatus } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { ForwardEnd } from '../pipeline/call.ts';
 import type { Exchange, ExchangeSink } from '../upstream/streamable.ts';
-import {
-  keepAlive,
-  messageEvent,
-  onClose,
-  sendEmpty,
-  sendJson,
-  sendRpcError,
-  startEventStream,
-  writeChunk,
-  writeHead,
-} from './answer.ts';
+import { messageEvent } from './answer.ts';
 import { EventStreamScan, statusOfAnswer } from './answer-scan.ts';
+import type { ClientAnswer } from './client-answer.ts';
 import { errorResponse, failureOf } from './errors.ts';
-import type { HttpResponse } from './exchange.ts';
 import type { JsonRpcId } from './json-rpc.ts';
 import { isAnswerStatus, isJson, notAnAnswer, sessionLost, statusOfError } from './upstream-answer.ts';
 
-type ExtraHeaders = (headers: IncomingHttpHeaders) => Promise<Record<string, string>> | undefined;
+type ExtraHeaders = (status: number, headers: IncomingHttpHeaders) => Promise<Record<string, string>> | undefined;
 
 export interface AnswerRelayOptions {
-  readonly response: HttpResponse;
-  readonly requestId: string;
+  readonly answer: ClientAnswer;
   /** Id of the request that is answered; undefined for a notification, a response, GET and DELETE. */
   readonly id: JsonRpcId | undefined;
   readonly slug: string;
@@ -59,7 +48,6 @@ export class AnswerRelay implements ExchangeSink {
   #brokenBy: GatewayError | undefined;
   #before: Promise<unknown> | undefined;
   #extra: Record<string, string> | undefined;
-  #stopKeepAlive: (() => void) | undefined;
 
   constructor(options: AnswerRelayOptions, done: (end: ForwardEnd) => void) {
     this.#options = options;
@@ -70,8 +58,7 @@ export class AnswerRelay implements ExchangeSink {
   /** Ties the relay to its exchange: a client that goes away aborts it (mcp.md, 8). */
   attach(exchange: Exchange): void {
     this.#exchange = exchange;
-    const { response } = this.#options;
-    onClose(response, () => {
+    this.#options.answer.onClose(() => {
       if (this.#state !== 'over') {
         exchange.abort();
         this.#finish('canceled');
@@ -82,7 +69,7 @@ export class AnswerRelay implements ExchangeSink {
   onResponse(status: number, headers: IncomingHttpHeaders): void {
     this.#status = status;
     this.#contentType = headers['content-type'] ?? '';
-    const extra = this.#options.extraHeaders?.(headers);
+    const extra = this.#options.extraHeaders?.(status, headers);
     if (extra !== undefined) {
       const wait = extra.then((resolved) => {
         this.#extra = resolved;
@@ -101,7 +88,7 @@ export class AnswerRelay implements ExchangeSink {
     this.#bytes += chunk.length;
     this.#scan?.feed(chunk);
     if (this.#state === 'open') {
-      return this.#write(chunk);
+      return this.#options.answer.write(chunk);
     }
     this.#held.push(chunk);
     if (this.#state === 'held' && this.#bytes > MAX_HELD) {
@@ -150,30 +137,27 @@ export class AnswerRelay implements ExchangeSink {
   }
 
   #openStream(): void {
-    const { response, requestId } = this.#options;
-    startEventStream(response, requestId, this.#extra);
-    this.#stopKeepAlive = keepAlive(response, () => this.#scan?.isBetweenEvents ?? false);
+    this.#options.answer.startStream(() => this.#scan?.isBetweenEvents ?? false, this.#extra);
     this.#passThrough();
   }
 
   #openJson(): void {
-    const { response, requestId } = this.#options;
     if (!isJson(this.#contentType) || !isAnswerStatus(this.#status)) {
       this.#exchange?.abort();
       this.#fail(notAnAnswer(this.#options.slug, this.#status, this.#contentType));
       return;
     }
-    writeHead(response, this.#status, { 'content-type': this.#contentType, 'x-request-id': requestId, ...this.#extra });
+    this.#options.answer.startJson(this.#status, this.#contentType, this.#extra);
     this.#passThrough();
   }
 
   #passThrough(): void {
-    const { response } = this.#options;
+    const { answer } = this.#options;
     this.#state = 'open';
-    response.on('drain', () => this.#exchange?.resume());
+    answer.onDrain(() => this.#exchange?.resume());
     const held = this.#held;
     this.#held = [];
-    const flowing = held.map((chunk) => writeChunk(response, chunk)).every(Boolean);
+    const flowing = held.map((chunk) => answer.write(chunk)).every(Boolean);
     if (this.#brokenBy !== undefined) {
       this.#endBroken(this.#brokenBy);
     } else if (this.#upstreamEnded) {
@@ -183,10 +167,6 @@ export class AnswerRelay implements ExchangeSink {
     }
   }
 
-  #write(chunk: Buffer): boolean {
-    return writeChunk(this.#options.response, chunk);
-  }
-
   #endOpen(): void {
     const { id, slug } = this.#options;
     const unanswered = this.#scan !== undefined && id !== undefined && this.#scan.status === undefined;
@@ -194,25 +174,25 @@ export class AnswerRelay implements ExchangeSink {
       this.#endBroken(new GatewayError('bad_gateway', `The upstream "${slug}" ended its stream without an answer.`));
       return;
     }
-    this.#options.response.end();
+    this.#options.answer.end();
     this.#finish(this.#scan?.status ?? 'ok');
   }
 
   /** A stream that broke off after bytes have left: a client that cannot resume gets the error as its answer. */
   #endBroken(error: GatewayError): void {
-    const { response, id } = this.#options;
+    const { answer, id } = this.#options;
     if (this.#scan === undefined || (id !== undefined && this.#scan.isResumable)) {
       // Cut short, so that the client does not take half an answer for a whole one.
-      response.destroy();
+      answer.cut();
     } else {
       const gap = this.#scan.isBetweenEvents ? '' : '\n\n';
-      response.end(id === undefined ? '' : gap + messageEvent(errorResponse(id, failureOf(error))));
+      answer.end(id === undefined ? '' : gap + messageEvent(errorResponse(id, failureOf(error))));
     }
     this.#finish(statusOfError(error));
   }
 
   #answerHeld(): void {
-    const { response, requestId, id, slug } = this.#options;
+    const { answer, id, slug } = this.#options;
     const body = this.#held.length === 1 ? (this.#held[0] as Buffer) : Buffer.concat(this.#held);
     if (id === undefined) {
       this.#answerWithoutId(body);
@@ -221,7 +201,7 @@ export class AnswerRelay implements ExchangeSink {
     const status =
       isJson(this.#contentType) && isAnswerStatus(this.#status) ? statusOfAnswer(body.toString()) : undefined;
     if (status === undefined && this.#status === 404 && this.#options.hasSession) {
-      sendRpcError(response, requestId, id, sessionLost, 404);
+      answer.sendError(id, sessionLost, 404);
       this.#finish('rpc_error');
       return;
     }
@@ -229,17 +209,17 @@ export class AnswerRelay implements ExchangeSink {
       this.#fail(notAnAnswer(slug, this.#status, this.#contentType));
       return;
     }
-    sendJson(response, requestId, this.#status, body, this.#extra);
+    answer.sendJson(this.#status, body, this.#extra);
     this.#finish(status);
   }
 
   /** To a notification, a response, GET or DELETE the upstream answers with a status, and with a body only for an error. */
   #answerWithoutId(body: Buffer): void {
-    const { response, requestId, slug } = this.#options;
+    const { answer, slug } = this.#options;
     if (this.#status < 300) {
-      sendEmpty(response, requestId, this.#status === 200 ? 202 : this.#status);
+      answer.sendEmpty(this.#status === 200 ? 202 : this.#status);
     } else if (isAnswerStatus(this.#status)) {
-      sendJson(response, requestId, this.#status, isJson(this.#contentType) ? body : '', this.#extra);
+      answer.sendJson(this.#status, isJson(this.#contentType) ? body : '', this.#extra);
     } else {
       this.#fail(notAnAnswer(slug, this.#status, this.#contentType));
       return;
@@ -248,16 +228,15 @@ export class AnswerRelay implements ExchangeSink {
   }
 
   #fail(error: unknown): void {
-    const { response, requestId, id } = this.#options;
+    const { answer, id } = this.#options;
     const text = errorResponse(id ?? null, failureOf(error));
-    sendJson(response, requestId, id === undefined ? 502 : 200, text, this.#extra);
+    answer.sendJson(id === undefined ? 502 : 200, text, this.#extra);
     this.#finish(statusOfError(error));
   }
 
   #finish(status: OutcomeStatus): void {
     this.#state = 'over';
     this.#held = [];
-    this.#stopKeepAlive?.();
     this.#done({ status, responseBytes: this.#bytes });
   }
 }

@@ -1,6 +1,4 @@
-import { errorResponse, type RpcError } from './errors.ts';
 import type { HttpResponse } from './exchange.ts';
-import type { JsonRpcId } from './json-rpc.ts';
 
 type Headers = Record<string, string | number>;
 
@@ -22,17 +20,6 @@ export function sendJson(
     ...extra,
   });
   response.end(body);
-}
-
-/** Sends a JSON-RPC error as the whole answer. */
-export function sendRpcError(
-  response: HttpResponse,
-  requestId: string,
-  id: JsonRpcId | null,
-  error: RpcError,
-  status = 200,
-): void {
-  sendJson(response, requestId, status, errorResponse(id, error));
 }
 
 /** Sends an answer without a body, such as 202 for a notification. */

@@ -4,17 +4,10 @@ import { newId } from '../domain/ids.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import type { ForwardEnd } from '../pipeline/call.ts';
 import type { Channel, ChannelClient, Channels } from '../upstream/channels.ts';
-import {
-  isGone,
-  keepAlive,
-  messageEvent,
-  onClose,
-  sendEmpty,
-  sendJson,
-  startEventStream,
-  writeEvent,
-} from './answer.ts';
+import { keepAlive, messageEvent, onClose, startEventStream, writeEvent } from './answer.ts';
 import { statusOfAnswer } from './answer-scan.ts';
+import type { ClientAnswer } from './client-answer.ts';
+import { declaresUrlElicitation } from './elicitation.ts';
 import { errorResponse, failureOf } from './errors.ts';
 import type { McpPost, McpRequest } from './exchange.ts';
 import { type ClientMessage, isFragile, type JsonObject, parseExactly } from './json-rpc.ts';
@@ -31,7 +24,7 @@ export type ChannelRelay = ReturnType<typeof createChannelRelay>;
 
 /** Carries requests to upstreams that are one long conversation (stdio process, SSE connection), shared by many clients. */
 export function createChannelRelay(deps: ChannelRelayDeps) {
-  const { channels, sessions } = deps;
+  const { channels } = deps;
 
   /** One JSON-RPC message; resolves when the answer is delivered. */
   async function post(post: McpPost, before?: Promise<unknown>): Promise<ForwardEnd> {
@@ -41,37 +34,22 @@ export function createChannelRelay(deps: ChannelRelayDeps) {
   }
 
   async function exchange(post: McpPost, before?: Promise<unknown>): Promise<ForwardEnd> {
-    const { message, response, requestId } = post;
+    const { message } = post;
     try {
       if (post.era === 'legacy' && message.method === 'initialize') {
-        return await initialize(post);
+        return await initialize(deps, post);
       }
       const client = clientOf(post);
       const channel = await channels.open(post.upstream, client, post.era);
       if (message.kind === 'request') {
-        return await answer(post, channel, client, before);
+        return await answerRequest(post, channel, client, before);
       }
       tell(channel, client, post);
-      sendEmpty(response, requestId, 202);
+      post.answer.sendEmpty(202);
       return { status: 'ok', responseBytes: 0 };
     } catch (error) {
       return fail(post, error, before);
     }
-  }
-
-  async function initialize(post: McpPost): Promise<ForwardEnd> {
-    const { message, upstream, principal } = post;
-    const id = newId();
-    const initializeParams = message.params ?? {};
-    const channel = await channels.open(
-      upstream,
-      { principalId: principal.id, sessionId: id, initializeParams },
-      'legacy',
-    );
-    const token = await sessions.mint({ id, principalId: principal.id, upstreamId: upstream.id, initializeParams });
-    const json = JSON.stringify({ jsonrpc: '2.0', id: message.id, result: channel.initializeResult });
-    sendJson(post.response, post.requestId, 200, json, { 'mcp-session-id': token });
-    return { status: 'ok', responseBytes: json.length };
   }
 
   /** The server-to-client stream of a legacy session; ends with the client. */
@@ -97,6 +75,29 @@ export function createChannelRelay(deps: ChannelRelayDeps) {
   }
 
   return { post, openStream, endSession };
+}
+
+/** Opens what serves the new session, and gives the client an id that any replica can go on with. */
+async function initialize({ channels, sessions }: ChannelRelayDeps, post: McpPost): Promise<ForwardEnd> {
+  const { message, upstream, principal } = post;
+  const id = newId();
+  const initializeParams = message.params ?? {};
+  const channel = await channels.open(
+    upstream,
+    { principalId: principal.id, sessionId: id, initializeParams },
+    'legacy',
+  );
+  const elicitsUrl = declaresUrlElicitation(initializeParams['capabilities']);
+  const token = await sessions.mint({
+    id,
+    principalId: principal.id,
+    upstreamId: upstream.id,
+    initializeParams,
+    ...(elicitsUrl ? { elicitsUrl } : {}),
+  });
+  const json = JSON.stringify({ jsonrpc: '2.0', id: message.id, result: channel.initializeResult });
+  post.answer.sendJson(200, json, { 'mcp-session-id': token });
+  return { status: 'ok', responseBytes: json.length };
 }
 
 function clientOf(request: McpRequest): ChannelClient {
@@ -126,87 +127,67 @@ function valueOf({ text, value }: ClientMessage): JsonObject {
 }
 
 /** Answers with JSON, or with an event stream as soon as the upstream says something before its answer. */
-async function answer(
+async function answerRequest(
   post: McpPost,
   channel: Channel,
   client: ChannelClient,
   before: Promise<unknown> | undefined,
 ): Promise<ForwardEnd> {
-  const { response, requestId, message } = post;
+  const { answer, message } = post;
   const gone = new AbortController();
-  onClose(response, () => gone.abort());
-  const stream = createLazyStream(post, before);
+  answer.onClose(() => gone.abort());
+  const stream = createLazyStream(answer, before);
+  const { signal } = gone;
   try {
-    const result = await channel.request(valueOf(message), { client, signal: gone.signal, onMessage: stream.send });
+    const result = await channel.request(valueOf(message), { client, signal, onMessage: stream.send });
     await before;
+    await stream.flush();
     const json = JSON.stringify(result);
-    if (stream.isOpen()) {
-      await stream.end(json);
-    } else {
-      sendJson(response, requestId, 200, json);
-    }
+    answer.sendJson(200, json);
     return { status: statusOfAnswer(json) ?? 'upstream_error', responseBytes: json.length + stream.bytes() };
   } catch (error) {
-    if (gone.signal.aborted) {
+    if (signal.aborted) {
       return { status: 'canceled', responseBytes: stream.bytes() };
     }
-    if (!stream.isOpen()) {
-      throw error;
-    }
-    await before;
-    await stream.end(errorResponse(message.id ?? null, failureOf(error)));
-    return { status: statusOf(error), responseBytes: stream.bytes() };
+    await stream.flush();
+    throw error;
   }
 }
 
 /** An event stream that begins with its first message, and not before `before` resolved. */
-function createLazyStream(post: McpPost, before: Promise<unknown> | undefined) {
-  const { response, requestId } = post;
+function createLazyStream(answer: ClientAnswer, before: Promise<unknown> | undefined) {
   let opened: Promise<void> | undefined;
-  let stopKeepAlive = () => {};
   let bytes = 0;
 
   async function open(): Promise<void> {
     await before;
-    if (!response.destroyed) {
-      startEventStream(response, requestId);
-      stopKeepAlive = keepAlive(response);
-      onClose(response, () => stopKeepAlive());
-    }
-  }
-
-  function write(text: string): void {
-    bytes += text.length;
-    writeEvent(response, text);
+    answer.startStream();
   }
 
   return {
-    isOpen: () => opened !== undefined,
+    /** Resolves when everything that was to be sent so far has been, or never will be. */
+    flush: async () => opened?.catch(() => {}),
     bytes: () => bytes,
     send: (message: JsonObject): void => {
       opened ??= open();
+      const json = JSON.stringify(message);
+      bytes += json.length;
       // The answer to the call reports what went wrong with `before`.
-      opened.then(() => write(messageEvent(JSON.stringify(message)))).catch(() => {});
-    },
-    end: async (json: string): Promise<void> => {
-      await opened;
-      stopKeepAlive();
-      write(messageEvent(json));
-      response.end();
+      opened.then(() => answer.sendEvent(json)).catch(() => {});
     },
   };
 }
 
 /** Answers with the failure, but not before the decision is durable; when it is not, that is the answer. */
 async function fail(post: McpPost, error: unknown, before: Promise<unknown> | undefined): Promise<ForwardEnd> {
-  const { response, requestId, message } = post;
+  const { answer, message } = post;
   const cause = await Promise.resolve(before).then(
     () => error,
     (notRecorded: unknown) => notRecorded,
   );
   const text = errorResponse(message.id ?? null, failureOf(cause));
-  sendJson(response, requestId, message.kind === 'request' ? 200 : 502, text);
-  return { status: isGone(response) ? 'canceled' : statusOf(cause), responseBytes: text.length };
+  answer.sendJson(message.kind === 'request' ? 200 : 502, text);
+  return { status: answer.isGone ? 'canceled' : statusOf(cause), responseBytes: text.length };
 }
 
 function statusOf(error: unknown): ForwardEnd['status'] {

@@ -2,30 +2,26 @@ import type { DecisionWatch } from '../decisions/decision-watch.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { hasScope, type Principal, type Scope } from '../domain/principal.ts';
 import type { Upstream } from '../domain/upstream.ts';
-import { admit, type Call, type CallDeps, callScopes, runCall } from '../pipeline/call.ts';
+import { admit, callScopes } from '../pipeline/call.ts';
 import { MODERN_VERSION } from '../upstream/gateway-client.ts';
-import { sendEmpty, sendRpcError } from './answer.ts';
-import type { ChannelRelay } from './channel-relay.ts';
+import { sendEmpty } from './answer.ts';
+import { ClientAnswer } from './client-answer.ts';
 import { streamDecisions } from './decision-stream.ts';
 import { LEGACY_VERSIONS, readEnvelope } from './envelope.ts';
 import type { EraGate } from './era-gate.ts';
-import { failureOf, refusalCodes } from './errors.ts';
 import type { HttpRequest, HttpResponse, McpPost, McpRequest } from './exchange.ts';
 import { acceptsAnswers } from './forwarded-headers.ts';
-import { type ClientMessage, InvalidMessageError, isFragile, parseExactly, parseMessage } from './json-rpc.ts';
-import { isGoverned, targetOf } from './methods.ts';
+import { type GovernDeps, govern, relayOf } from './govern.ts';
+import { type ClientMessage, InvalidMessageError, parseMessage } from './json-rpc.ts';
+import { isGoverned } from './methods.ts';
 import type { Session, Sessions } from './sessions.ts';
 import { guardStream } from './stream-guard.ts';
-import type { StreamableRelay } from './streamable-relay.ts';
 
-export interface McpEndpointDeps {
-  readonly call: CallDeps;
+export interface McpEndpointDeps extends GovernDeps {
   readonly sessions: Sessions;
   /** Notes an ended session for all replicas. */
   readonly endSession: (session: Session) => Promise<void>;
   readonly eraGate: EraGate;
-  readonly streamable: StreamableRelay;
-  readonly channels: ChannelRelay;
   readonly watch: DecisionWatch;
   readonly readBody: (request: HttpRequest) => Buffer | Promise<Buffer>;
   /** Aborted when the process stops: streams that only listen end then. */
@@ -57,64 +53,36 @@ export async function handleMcpRequest(deps: McpEndpointDeps, arrival: McpArriva
 
 async function handlePost(deps: McpEndpointDeps, arrival: McpArrival): Promise<void> {
   const { request, response, requestId } = arrival;
+  const answer = new ClientAnswer(response, requestId);
   const upstream = await admit(deps.call, arrivalOf(arrival));
   requireJson(request.headers['content-type']);
   const body = await deps.readBody(request);
-  const message = readMessage(arrival, body);
+  const message = readMessage(answer, body);
   if (message === undefined) {
     return;
   }
   const { era, problem } = readEnvelope(request.headers, message);
   const id = message.kind === 'request' ? (message.id ?? null) : null;
   if (problem !== undefined) {
-    return sendRpcError(response, requestId, id, problem, 400);
+    return answer.sendError(id, problem, 400);
   }
   if (!acceptsAnswers(request.headers.accept)) {
-    return sendRpcError(response, requestId, id, notAcceptable, 406);
+    return answer.sendError(id, notAcceptable, 406);
   }
   const session = era === 'legacy' ? await findSession(deps, arrival, upstream, message.method) : undefined;
-  const post: McpPost = { ...arrival, upstream, era, message, body, session };
+  const post: McpPost = { ...arrival, upstream, era, answer, message, body, session };
   const refusal = await deps.eraGate.check(post);
   if (refusal !== undefined) {
-    return sendRpcError(response, requestId, id, refusal.error, refusal.status);
+    return answer.sendError(id, refusal.error, refusal.status);
   }
   return isGoverned(message) ? govern(deps, post) : pass(deps, post);
 }
 
-/** A request that needs a Decision goes the path of a call. */
-async function govern(deps: McpEndpointDeps, post: McpPost): Promise<void> {
-  const { response, requestId, message, era, upstream } = post;
-  const id = message.id ?? null;
-  const { tool, missing } = targetOf(message);
-  if (missing !== undefined) {
-    return sendRpcError(response, requestId, id, {
-      code: -32602,
-      message: `'params.${missing}' must be a string of usual length`,
-    });
-  }
-  const call = {
-    ...arrivalOf({ ...post, slug: upstream.slug }),
-    upstream,
-    era,
-    tool,
-    ...argumentsOf(post),
-    requestBytes: post.body.length,
-  };
-  try {
-    const decision = await runCall(deps.call, call, (committed) => relayOf(deps, upstream).post(post, committed));
-    if (decision.effect !== 'allow') {
-      const code = decision.effect === 'deny' ? refusalCodes[era].deny : refusalCodes[era].approval;
-      const data = { call_id: decision.id, reason: decision.reason, rule_ids: decision.ruleIds };
-      sendRpcError(response, requestId, id, { code, message: decision.message, data });
-    }
-  } catch (error) {
-    sendRpcError(response, requestId, id, failureOf(error));
-    throw error;
-  }
-}
-
-/** Everything else is forwarded and counted. */
+/** Everything else is forwarded and counted, but for what answers the gateway itself. */
 async function pass(deps: McpEndpointDeps, post: McpPost): Promise<void> {
+  if (await deps.approvalGate.take(post)) {
+    return post.answer.sendEmpty(202);
+  }
   deps.call.usage.countRequest(post.upstream.id);
   const forward = async () => void (await relayOf(deps, post.upstream).post(post));
   return post.message.method === 'subscriptions/listen' ? listen(deps, post, callScopes, forward) : forward();
@@ -194,10 +162,6 @@ async function findSession(
   return session;
 }
 
-function relayOf(deps: McpEndpointDeps, upstream: Upstream) {
-  return upstream.transport.kind === 'streamable_http' ? deps.streamable : deps.channels;
-}
-
 const readScopes: readonly Scope[] = ['gateway:read'];
 const watchScopes: readonly Scope[] = [...callScopes, ...readScopes];
 
@@ -206,9 +170,8 @@ const notAcceptable = {
   message: `The header 'Accept' must allow both 'application/json' and 'text/event-stream'.`,
 };
 
-function arrivalOf(arrival: McpArrival & { message?: ClientMessage }) {
-  const { requestId, principal, slug, request, message } = arrival;
-  return { requestId, face: 'mcp' as const, principal, slug, method: message?.method ?? request.method ?? '' };
+function arrivalOf({ requestId, principal, slug, request }: McpArrival) {
+  return { requestId, face: 'mcp' as const, principal, slug, method: request.method ?? '' };
 }
 
 /** Any other charset could make the upstream read another message in the same bytes (JSON is UTF-8: RFC 8259 section 8.1). */
@@ -221,14 +184,14 @@ function requireJson(contentType: string | undefined): void {
 }
 
 /** The checked message; undefined when it was refused, and answered so. */
-function readMessage(arrival: McpArrival, body: Buffer): ClientMessage | undefined {
+function readMessage(answer: ClientAnswer, body: Buffer): ClientMessage | undefined {
   try {
     return parseMessage(body);
   } catch (error) {
     if (!(error instanceof InvalidMessageError)) {
       throw error;
     }
-    sendRpcError(arrival.response, arrival.requestId, error.id, { code: error.code, message: error.message }, 400);
+    answer.sendError(error.id, { code: error.code, message: error.message }, 400);
     return undefined;
   }
 }
@@ -248,14 +211,4 @@ function requireLegacy(request: HttpRequest): void {
       `The header 'MCP-Protocol-Version' names no revision that is known here.`,
     );
   }
-}
-
-/** The call's arguments with every number as written, or, for a message too long for that, what the digest must cover instead. */
-function argumentsOf({ message }: McpPost): Pick<Call, 'arguments' | 'exactText'> {
-  const args = message.params?.['arguments'];
-  if (args === undefined || !isFragile(message.text)) {
-    return { arguments: args };
-  }
-  const exact = parseExactly(message.text)?.['params'] as ClientMessage['params'];
-  return exact === undefined ? { arguments: args, exactText: message.text } : { arguments: exact['arguments'] };
 }

@@ -8,7 +8,7 @@ export const LEGACY_VERSIONS: readonly string[] = ['2025-11-25', '2025-06-18', '
 
 /** Keys of `_meta` that open a modern request (specification 2026-07-28, basic, section _meta). */
 export const VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
-const CAPABILITIES_KEY = 'io.modelcontextprotocol/clientCapabilities';
+export const CAPABILITIES_KEY = 'io.modelcontextprotocol/clientCapabilities';
 
 /** A request that its headers and its `_meta` contradict or leave incomplete; answered with HTTP 400 and this error. */
 export interface EnvelopeProblem {

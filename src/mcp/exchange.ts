@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Principal } from '../domain/principal.ts';
 import type { Era, Upstream } from '../domain/upstream.ts';
+import type { ClientAnswer } from './client-answer.ts';
 import type { ClientMessage } from './json-rpc.ts';
 import type { Session } from './sessions.ts';
 
@@ -26,6 +27,7 @@ export interface McpRequest {
 /** A POST: one checked JSON-RPC message, with the bytes it came in. */
 export interface McpPost extends McpRequest {
   readonly era: Era;
+  readonly answer: ClientAnswer;
   readonly message: ClientMessage;
   readonly body: Buffer;
 }

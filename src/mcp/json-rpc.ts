@@ -221,8 +221,8 @@ function readResponse(message: JsonObject, id: JsonRpcId | undefined, text: stri
   throw new InvalidMessageError(-32600, `the message has no 'method'`, id ?? null);
 }
 
-/** Numbers that JSON.parse may change: more than 15 digits, or an exponent. */
-const fragileNumber = /\d{16}|\d[eE][+-]?\d/;
+/** Numbers that JSON.parse may change: more than 15 digits, the point among them or not, or an exponent. */
+const fragileNumber = /\d[\d.]{15}|\d[eE][+-]?\d/;
 /** Longest text that is read exactly, in UTF-16 code units: the exact reading is slow. */
 const MAX_EXACT = 64 * 1024;
 
@@ -232,8 +232,8 @@ export function isFragile(text: string): boolean {
 }
 
 /** The message with every number as it was written; undefined when it is too long to be read so. */
-export function parseExactly(text: string): JsonObject | undefined {
-  if (text.length > MAX_EXACT) {
+export function parseExactly(text: string, maxLength = MAX_EXACT): JsonObject | undefined {
+  if (text.length > maxLength) {
     return undefined;
   }
   const message: unknown = JSON.parse(text, (_key, value: unknown, context?: { source?: string }) =>

@@ -13,6 +13,8 @@ export interface Session {
   readonly upstreamSessionId?: string;
   /** What the client said in `initialize`, to open a stdio process or SSE connection for it on any replica. */
   readonly initializeParams?: JsonObject;
+  /** True when the client said in `initialize` that it can ask its user to open a URL. */
+  readonly elicitsUrl?: boolean;
   /** Unix milliseconds after which the id is no longer accepted. */
   readonly expireTime: number;
 }

@@ -17,22 +17,40 @@ export interface StreamGuardDeps {
  * stops watching over it.
  */
 export function guardStream(deps: StreamGuardDeps, stream: McpRequest, anyOf: readonly Scope[]): () => void {
-  const { response } = stream;
-  const end = () => response.end();
-  const check = async () => requireAccess(deps, stream, await stream.authenticate(), anyOf);
-  const timer = setInterval(() => void check().catch(end), CHECK_MS);
+  const end = () => stream.response.end();
+  const stopChecking = watchAccess(deps, stream, anyOf, end);
   deps.stopping.addEventListener('abort', end);
   return () => {
-    clearInterval(timer);
+    stopChecking();
     deps.stopping.removeEventListener('abort', end);
   };
 }
 
-function requireAccess(deps: StreamGuardDeps, stream: McpRequest, principal: Principal, anyOf: readonly Scope[]): void {
+/** Checks a caller's right to an open stream again and again, until the returned function is called; `onLoss` takes what it lacks. */
+export function watchAccess(
+  deps: Pick<StreamGuardDeps, 'config'>,
+  stream: McpRequest,
+  anyOf: readonly Scope[],
+  onLoss: (error: unknown) => void,
+): () => void {
+  const check = async () => requireAccess(deps, stream, await stream.authenticate(), anyOf);
+  const timer = setInterval(() => void check().catch(onLoss), CHECK_MS);
+  return () => clearInterval(timer);
+}
+
+function requireAccess(
+  deps: Pick<StreamGuardDeps, 'config'>,
+  stream: McpRequest,
+  principal: Principal,
+  anyOf: readonly Scope[],
+): void {
   const upstream = deps.config.findUpstream(principal.projectId, stream.upstream.id);
-  const mayListen =
-    upstream?.enabled && isGranted(principal, upstream.id) && anyOf.some((scope) => hasScope(principal, scope));
-  if (!mayListen) {
-    throw new GatewayError('permission_denied', 'The caller may not listen to this upstream any more.');
+  const hasAccess =
+    (principal.agentState ?? 'active') === 'active' &&
+    upstream?.enabled &&
+    isGranted(principal, upstream.id) &&
+    anyOf.some((scope) => hasScope(principal, scope));
+  if (!hasAccess) {
+    throw new GatewayError('permission_denied', 'The caller may not use this upstream any more.');
   }
 }

@@ -3,8 +3,9 @@ import { newId } from '../domain/ids.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import type { ForwardEnd } from '../pipeline/call.ts';
 import type { ExchangeRequest, StreamableClient } from '../upstream/streamable.ts';
-import { isGone } from './answer.ts';
 import { AnswerRelay, type AnswerRelayOptions } from './answer-relay.ts';
+import { ClientAnswer } from './client-answer.ts';
+import { declaresUrlElicitation } from './elicitation.ts';
 import type { McpPost, McpRequest } from './exchange.ts';
 import { forwardedHeaders } from './forwarded-headers.ts';
 import type { Sessions } from './sessions.ts';
@@ -26,12 +27,14 @@ export function createStreamableRelay(deps: StreamableRelayDeps) {
     const id = message.kind === 'request' ? message.id : undefined;
     const extraHeaders = message.method === 'initialize' ? sessionMinter(deps.sessions, post) : undefined;
     const longLived = message.method === 'subscriptions/listen';
-    return exchange(post, { method: 'POST', body, longLived, ...headersOf(post) }, { id, before, extraHeaders });
+    const toUpstream = { method: 'POST', body, longLived, ...headersOf(post) } as const;
+    return exchange(post, toUpstream, { answer: post.answer, id, before, extraHeaders });
   }
 
   /** The server-to-client stream of a legacy session. */
   function openStream(request: McpRequest): Promise<ForwardEnd> {
-    return exchange(request, { method: 'GET', ...headersOf(request) }, { id: undefined });
+    const answer = new ClientAnswer(request.response, request.requestId);
+    return exchange(request, { method: 'GET', ...headersOf(request) }, { answer, id: undefined });
   }
 
   /** Ends a legacy session at the upstream too; resolves when it has answered, whatever it says. */
@@ -45,15 +48,15 @@ export function createStreamableRelay(deps: StreamableRelayDeps) {
   function exchange(
     request: McpRequest,
     toUpstream: ExchangeRequest,
-    options: Pick<AnswerRelayOptions, 'id' | 'before' | 'extraHeaders'>,
+    options: Pick<AnswerRelayOptions, 'answer' | 'id' | 'before' | 'extraHeaders'>,
   ): Promise<ForwardEnd> {
-    const { response, requestId, upstream } = request;
-    if (isGone(response)) {
+    const { upstream } = request;
+    if (options.answer.isGone) {
       return Promise.resolve({ status: 'canceled', responseBytes: 0 });
     }
-    const hasSession = request.session !== undefined;
+    const hasSession = request.session?.upstreamSessionId !== undefined;
     return new Promise((resolve) => {
-      const relay = new AnswerRelay({ ...options, response, requestId, slug: upstream.slug, hasSession }, (end) => {
+      const relay = new AnswerRelay({ ...options, slug: upstream.slug, hasSession }, (end) => {
         deps.onEnd(upstream, end.status);
         resolve(end);
       });
@@ -68,15 +71,26 @@ function headersOf(request: McpRequest): { headers: Record<string, string> } {
   return { headers: forwardedHeaders(request.request.headers, request.session?.upstreamSessionId) };
 }
 
-/** Gives the client a session id of the gateway's own in place of the upstream's. */
+/**
+ * Gives the client a session id of the gateway's own in place of the upstream's; also where the upstream has no sessions, when the
+ * client can be asked to open a URL, which the gateway must still know when it wants to ask.
+ */
 function sessionMinter(sessions: Sessions, post: McpPost): AnswerRelayOptions['extraHeaders'] {
-  return (headers) => {
+  const elicitsUrl = declaresUrlElicitation(post.message.params?.['capabilities']);
+  return (status, headers) => {
     const upstreamSessionId = headers['mcp-session-id'];
-    if (typeof upstreamSessionId !== 'string') {
+    const hasSession = typeof upstreamSessionId === 'string';
+    if (!hasSession && !(elicitsUrl && status === 200)) {
       return undefined;
     }
     return sessions
-      .mint({ id: newId(), principalId: post.principal.id, upstreamId: post.upstream.id, upstreamSessionId })
+      .mint({
+        id: newId(),
+        principalId: post.principal.id,
+        upstreamId: post.upstream.id,
+        ...(hasSession ? { upstreamSessionId } : {}),
+        ...(elicitsUrl ? { elicitsUrl } : {}),
+      })
       .then((token) => ({ 'mcp-session-id': token }));
   };
 }

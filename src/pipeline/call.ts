@@ -1,43 +1,24 @@
-import type { DecisionLog } from '../decisions/decision-log.ts';
-import { describeArguments } from '../decisions/recorded-arguments.ts';
-import type { Decision, DecisionReason, OutcomeStatus } from '../domain/decision.ts';
+import type { Approval } from '../domain/approval.ts';
+import type { DecisionReason, OutcomeStatus } from '../domain/decision.ts';
 import { type ErrorReason, GatewayError } from '../domain/errors.ts';
 import { type CallId, newId } from '../domain/ids.ts';
 import { hasScope, isGranted, type Principal, type Scope } from '../domain/principal.ts';
-import type { Era, Upstream } from '../domain/upstream.ts';
-import { decide, type Verdict } from '../policy/decide.ts';
-import type { HotConfig } from '../snapshot/hot-config.ts';
+import type { Upstream } from '../domain/upstream.ts';
+import type { ApprovalDemand } from '../policy/decide.ts';
+import { type DecideDeps, decideCall, type Ruling, requireFreshConfig } from './decide-call.ts';
+import { type Arrival, createDecision, type GovernedCall } from './decision.ts';
 import type { Usage } from './usage.ts';
 
 /** What the path of a call works with; made once in main. */
-export interface CallDeps {
-  readonly config: HotConfig;
-  readonly log: DecisionLog;
+export interface CallDeps extends DecideDeps {
   readonly usage: Usage;
 }
 
-/** A request of a known caller, before its body is read. */
-export interface Arrival {
-  readonly requestId: string;
-  readonly face: 'mcp' | 'api';
-  readonly principal: Principal;
-  /** Slug or id of the upstream, as the caller wrote it. */
-  readonly slug: string;
-  /** JSON-RPC method, or the HTTP method when the body is not read yet. */
-  readonly method: string;
-}
-
 /** A governed request: an arrival that was admitted to an upstream, with what is asked of it. */
-export interface Call extends Arrival {
+export interface Call extends GovernedCall {
   readonly upstream: Upstream;
-  readonly era: Era;
-  /** Name of the tool or prompt, URI of the resource; undefined for a method that names none. */
-  readonly tool: string | undefined;
-  /** Arguments with every number as written; undefined when the call has none. */
-  readonly arguments: unknown;
-  /** What the digest covers where `arguments` may have lost digits. */
-  readonly exactText?: string;
-  readonly requestBytes: number;
+  /** Checks the credential once more, for a call that waited; throws as at the beginning. */
+  readonly authenticate: () => Principal | Promise<Principal>;
 }
 
 /** How a forwarded call ended. */
@@ -47,10 +28,13 @@ export interface ForwardEnd {
 }
 
 /**
- * Sends the call to its upstream and the answer to the caller; resolves when both are done. No byte of the answer may leave before
- * `committed` has resolved, where it is given; when it rejects, the caller gets that error instead of the answer.
+ * Sends the call to its upstream, as the call was decided, and the answer to the caller; resolves when both are done. No byte of the
+ * answer may leave before `committed` has resolved, where it is given; when it rejects, the caller gets that error instead of the answer.
  */
-export type Forward = (committed?: Promise<void>) => Promise<ForwardEnd>;
+export type Forward = (call: Call, committed?: Promise<void>) => Promise<ForwardEnd>;
+
+/** Waits for the approval as the policies demand, while the caller stays; returns it as it is then. */
+export type WaitForApproval = (approval: Approval, demand: ApprovalDemand) => Promise<Approval>;
 
 /** What a credential needs for a call, one of them. */
 export const callScopes: readonly Scope[] = ['tools:call'];
@@ -62,6 +46,11 @@ export const callScopes: readonly Scope[] = ['tools:call'];
  */
 export async function admit(deps: CallDeps, arrival: Arrival, anyOf: readonly Scope[] = callScopes): Promise<Upstream> {
   const { principal, slug } = arrival;
+  requireFreshConfig(deps);
+  if (principal.agentState !== undefined && principal.agentState !== 'active') {
+    const message = `The agent '${principal.name}' is ${principal.agentState}: all of its calls are denied.`;
+    return refuse(deps, arrival, 'agent_inactive', 'permission_denied', message);
+  }
   if (!anyOf.some((scope) => hasScope(principal, scope))) {
     return refuse(
       deps,
@@ -88,43 +77,48 @@ export async function admit(deps: CallDeps, arrival: Arrival, anyOf: readonly Sc
 }
 
 /**
- * The second half: decide, record, forward, settle. Returns the Decision; a caller whose call was refused is answered from it.
+ * The second half: decide, record, forward, settle. A call that needs approval waits for it where the caller can (`wait`), and is then
+ * decided once more. A caller whose call was refused is answered from the ruling.
  *
  * @throws GatewayError `unavailable` when the decision cannot be recorded; then nothing was forwarded, unless the upstream is set to
  *   `before_answer`
  */
-export async function runCall(deps: CallDeps, call: Call, forward: Forward): Promise<Decision> {
-  const project = deps.config.getProject(call.principal.projectId);
-  const verdict = decide(project, call);
-  const decision = createDecision(call, verdict, call.upstream, recordArguments(call, project.recordedArguments));
-  const committed = deps.log.append(decision);
+export async function runCall(deps: CallDeps, call: Call, forward: Forward, wait?: WaitForApproval): Promise<Ruling> {
+  const ruling = await decideCall(deps, call);
+  const { decision, committed, approval, demand } = ruling;
   deps.usage.countCall(call.upstream.id, decision.effect);
-  const isEarly = call.upstream.decisionCommit === 'before_answer';
-  if (decision.effect !== 'allow' || !isEarly) {
+  const isEarly = decision.effect === 'allow' && call.upstream.decisionCommit === 'before_answer';
+  if (!isEarly) {
     await committed;
   }
   if (decision.effect === 'allow') {
     const startTime = performance.now();
-    const end = await (isEarly ? forward(committed) : forward());
+    const end = await (isEarly ? forward(call, committed) : forward(call));
     deps.log.settle({
       decisionId: decision.id,
       endTime: Date.now(),
       latencyMicros: Math.round((performance.now() - startTime) * 1000),
       ...end,
     });
+    return ruling;
   }
-  return decision;
-}
-
-function recordArguments(call: Call, mode: Parameters<typeof describeArguments>[1]): Partial<Decision> {
-  if (call.arguments === undefined) {
-    return {};
+  if (wait === undefined || approval === undefined || demand === undefined || demand.behavior === 'error') {
+    return ruling;
   }
-  const { digest, json, redacted } = describeArguments(call.arguments, mode, call.exactText);
-  return {
-    argumentsDigest: digest,
-    ...(json === undefined ? {} : { argumentsJson: json, argumentsRedacted: redacted }),
-  };
+  const settled = await wait(approval, demand);
+  if (settled.state !== 'approved') {
+    return { ...ruling, approval: settled };
+  }
+  // Much may have changed while the call waited: its credential, its upstream, the policies.
+  const principal = await call.authenticate();
+  const upstream = await admit(deps, { ...call, principal });
+  if (upstream.id !== call.upstream.id) {
+    throw new GatewayError(
+      'failed_precondition',
+      'The upstream was replaced while the call waited. Make the call again.',
+    );
+  }
+  return runCall(deps, { ...call, principal, upstream }, forward);
 }
 
 async function refuse(
@@ -135,46 +129,16 @@ async function refuse(
   message: string,
   upstream?: Upstream,
 ): Promise<never> {
-  const decision = createDecision(arrival, { effect: 'deny', reason, ruleIds: [], message }, upstream, {});
+  const call = upstream === undefined ? arrival : { ...arrival, upstream };
+  const decision = createDecision(
+    newId<CallId>(),
+    Date.now(),
+    call,
+    { effect: 'deny', reason, ruleIds: [], message },
+    {},
+  );
   await deps.log.append(decision);
   throw new GatewayError(errorReason, message, { metadata: { call_id: decision.id } });
-}
-
-/** What is kept of a slug that names nothing, in UTF-16 code units; real ones are shorter. */
-const MAX_SLUG = 64;
-
-/** The one place where a Decision is made. */
-function createDecision(
-  arrival: Arrival & Partial<Call>,
-  verdict: Verdict,
-  upstream: Upstream | undefined,
-  recorded: Partial<Decision>,
-): Decision {
-  const { principal } = arrival;
-  const now = Date.now();
-  return {
-    id: newId<CallId>(now),
-    projectId: principal.projectId,
-    createTime: now,
-    requestId: arrival.requestId,
-    face: arrival.face,
-    era: arrival.era ?? 'legacy',
-    principalKind: principal.kind,
-    principalId: principal.id,
-    principalName: principal.name,
-    ...(principal.apiKeyId === undefined ? {} : { apiKeyId: principal.apiKeyId }),
-    ...(principal.keyPrefix === undefined ? {} : { keyPrefix: principal.keyPrefix }),
-    ...(upstream === undefined ? {} : { upstreamId: upstream.id }),
-    upstreamSlug: arrival.slug.slice(0, MAX_SLUG),
-    method: arrival.method,
-    ...(arrival.tool === undefined ? {} : { tool: arrival.tool }),
-    effect: verdict.effect,
-    reason: verdict.reason,
-    ruleIds: verdict.ruleIds,
-    message: verdict.message,
-    ...recorded,
-    requestBytes: arrival.requestBytes ?? 0,
-  };
 }
 
 function withoutGrant(slug: string): string {

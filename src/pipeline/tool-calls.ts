@@ -1,11 +1,13 @@
+import type { Approval } from '../domain/approval.ts';
 import type { OutcomeStatus } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { Principal } from '../domain/principal.ts';
-import type { Upstream } from '../domain/upstream.ts';
-import { decide } from '../policy/decide.ts';
+import { mayEverAllow } from '../policy/decide.ts';
 import { type OwnClient, UpstreamRpcError } from '../upstream/own-client.ts';
 import type { ToolDefinition } from '../upstream/tool-definition.ts';
-import { type Arrival, admit, type CallDeps, type ForwardEnd, runCall } from './call.ts';
+import { admit, type CallDeps, type Forward, runCall, type WaitForApproval } from './call.ts';
+import type { Arrival } from './decision.ts';
+import { rulingMetadata } from './ruling-metadata.ts';
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -19,6 +21,8 @@ export interface ToolRequest {
 }
 
 export interface ToolCallRequest extends ToolRequest {
+  /** Checks the credential once more, for a call that waited; throws as at the beginning. */
+  readonly authenticate: () => Principal | Promise<Principal>;
   readonly name: string;
   readonly arguments: JsonObject;
 }
@@ -30,36 +34,42 @@ export interface ToolCallsDeps {
 
 /** Tool calls for code that does not speak MCP: the same path as a call on the MCP face, with the gateway as the upstream's client. */
 export function createToolCalls({ call: deps, client }: ToolCallsDeps) {
-  /** The tools that neither the tool filter nor a rule denies to everyone. */
+  /** The tools that the caller might be allowed to call, with some arguments at some time. */
   async function listTools(request: ToolRequest): Promise<readonly ToolDefinition[]> {
     const upstream = await admit(deps, arrivalOf(request, 'tools/list'));
     deps.usage.countRequest(upstream.id);
     const { principal, signal } = request;
     const tools = await client.listTools(upstream, principal, { signal }).catch((error) => throwFailure(error, {}));
-    const project = deps.config.getProject(principal.projectId);
-    return tools.filter(
-      ({ name }) => decide(project, { upstream, method: 'tools/call', tool: name }).effect !== 'deny',
-    );
+    const { defaultEffect } = deps.config.getProject(principal.projectId);
+    const policies = deps.policies.of(principal.projectId);
+    return tools.filter(({ name }) => {
+      const call = { principal, upstream, method: 'tools/call', tool: name, arguments: undefined, session: undefined };
+      return mayEverAllow(policies.match(call), call, defaultEffect);
+    });
   }
 
   /** Decides, records and makes one call; refusals and failures are GatewayErrors with the call's id in their metadata. */
   async function callTool(request: ToolCallRequest): Promise<{ callId: string; result: JsonObject }> {
     const arrival = arrivalOf(request, 'tools/call');
     const upstream = await admit(deps, arrival);
-    const attempt = createAttempt(client, upstream, request);
-    const decision = await runCall(
+    const attempt = createAttempt(client, request);
+    const ruling = await runCall(
       deps,
       {
         ...arrival,
+        authenticate: request.authenticate,
         upstream,
         era: upstream.era ?? 'legacy',
         tool: request.name,
         arguments: request.arguments,
+        session: undefined,
         requestBytes: JSON.stringify(request.arguments).length,
       },
       attempt.forward,
+      holdUntilAnswered(deps, request.signal),
     );
-    const metadata = { call_id: decision.id, ...(decision.ruleIds.length > 0 && { rule: decision.ruleIds.join(',') }) };
+    const { decision } = ruling;
+    const metadata = rulingMetadata(ruling);
     if (decision.effect !== 'allow') {
       const reason = decision.effect === 'deny' ? 'policy_denied' : 'approval_required';
       throw new GatewayError(reason, decision.message, { metadata });
@@ -70,13 +80,19 @@ export function createToolCalls({ call: deps, client }: ToolCallsDeps) {
   return { listTools, callTool };
 }
 
+/** A call that is to be held waits for its answer; this face has no way to elicit one. */
+function holdUntilAnswered({ approvals }: CallDeps, signal: AbortSignal): WaitForApproval {
+  return (approval: Approval, { behavior, holdTimeoutMs }) =>
+    behavior === 'hold' ? approvals.wait(approval.id, Date.now() + holdTimeoutMs, signal) : Promise.resolve(approval);
+}
+
 /** One call to the upstream: how it is forwarded, and afterwards what it gave. */
-function createAttempt(client: OwnClient, upstream: Upstream, request: ToolCallRequest) {
+function createAttempt(client: OwnClient, request: ToolCallRequest) {
   let outcome: { readonly result: JsonObject } | { readonly error: unknown } | undefined;
 
-  async function forward(committed?: Promise<void>): Promise<ForwardEnd> {
+  const forward: Forward = async ({ upstream, principal }, committed) => {
     const params = { name: request.name, arguments: request.arguments };
-    const { principal, signal } = request;
+    const { signal } = request;
     outcome = await client.request(upstream, principal, 'tools/call', params, { signal }).then(
       (result) => ({ result }),
       (error: unknown) => ({ error }),
@@ -85,7 +101,7 @@ function createAttempt(client: OwnClient, upstream: Upstream, request: ToolCallR
     return 'result' in outcome
       ? { status: statusOfResult(outcome.result), responseBytes: JSON.stringify(outcome.result).length }
       : { status: statusOfError(outcome.error), responseBytes: 0 };
-  }
+  };
 
   function result(metadata: Readonly<Record<string, string>>): JsonObject {
     if (outcome !== undefined && 'result' in outcome) {

@@ -1,5 +1,5 @@
+import type { Effect } from '../domain/decision.ts';
 import type { UpstreamId } from '../domain/ids.ts';
-import type { Effect } from '../domain/project.ts';
 
 /** Counts of one upstream since this process started. */
 export interface UpstreamUsage {

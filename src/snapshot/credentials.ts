@@ -1,18 +1,19 @@
 import type { ApiKeyRecord, ApiKeySecret } from '../db/api-keys.ts';
 import type { UserRecord } from '../db/users.ts';
+import type { Agent } from '../domain/agent.ts';
 import type { ApiKeyId, PrincipalId, ProjectId } from '../domain/ids.ts';
 import { type Principal, SCOPES, type Scope } from '../domain/principal.ts';
 
 /** One secret of an ApiKey, ready for authentication. Times are Unix milliseconds. */
 export interface KeyEntry {
-  /** Its scopes are those of the key that its owner has too. */
+  /** Of a User's key: its scopes are those of the key that the User has too. Of an Agent's: those of the key that agents may have. */
   readonly principal: Principal;
   /** The key's expiry; absent = does not expire. */
   readonly expireTime?: number;
   /** End of the overlap after a rotation, for the older secret. */
   readonly secretExpireTime?: number;
   readonly revoked: boolean;
-  /** True when the owner is disabled or no longer exists. */
+  /** True when the owner is a disabled User or no longer exists. Whether an Agent is ACTIVE is for its calls to see. */
   readonly ownerDisabled: boolean;
 }
 
@@ -24,7 +25,7 @@ export interface UserEntry {
   readonly tokensValidAfter: number;
 }
 
-/** Users by id and keys by the hash of their secrets. */
+/** Users by id and the keys of users and agents by the hash of their secrets. */
 export interface Credentials {
   findUser(id: PrincipalId): UserEntry | undefined;
   findKey(secretHash: string): KeyEntry | undefined;
@@ -33,17 +34,23 @@ export interface Credentials {
   deleteUser(id: PrincipalId): void;
   putKey(key: ApiKeyRecord): void;
   deleteKey(id: ApiKeyId): void;
+  deleteKeysOf(ownerId: PrincipalId): void;
   deleteProject(id: ProjectId): void;
 }
 
-/** An empty index of credentials; users go in before the keys they own. */
-export function createCredentials(): Credentials {
+/** An empty index of credentials; users and agents are there before the keys they own. */
+export function createCredentials(findAgent: (id: PrincipalId) => Agent | undefined): Credentials {
   const users = new Map<PrincipalId, UserEntry>();
   const keys = new Map<string, KeyEntry>();
   const hashes = new Map<ApiKeyId, readonly string[]>();
   const deleteKey = (id: ApiKeyId) => {
     for (const hash of hashes.get(id) ?? []) keys.delete(hash);
     hashes.delete(id);
+  };
+  const deleteKeysWhere = (isGone: (principal: Principal) => boolean) => {
+    for (const { principal } of keys.values()) {
+      if (principal.apiKeyId !== undefined && isGone(principal)) deleteKey(principal.apiKeyId);
+    }
   };
   return {
     findUser: (id) => users.get(id),
@@ -52,7 +59,8 @@ export function createCredentials(): Credentials {
     deleteUser: (id) => void users.delete(id),
     putKey(key) {
       deleteKey(key.id);
-      const owner = key.ownerKind === 'user' ? users.get(key.ownerId) : undefined;
+      const owner =
+        key.ownerKind === 'user' ? fromUser(key, users.get(key.ownerId)) : fromAgent(key, findAgent(key.ownerId));
       for (const secret of key.secrets) keys.set(secret.secretHash, toKeyEntry(key, secret, owner));
       hashes.set(
         key.id,
@@ -60,28 +68,59 @@ export function createCredentials(): Credentials {
       );
     },
     deleteKey,
-    deleteProject(id) {
-      for (const { principal } of keys.values()) {
-        if (principal.projectId === id && principal.apiKeyId !== undefined) deleteKey(principal.apiKeyId);
-      }
-    },
+    deleteKeysOf: (ownerId) => deleteKeysWhere((principal) => principal.id === ownerId),
+    deleteProject: (id) => deleteKeysWhere((principal) => principal.projectId === id),
   };
 }
 
 function toUserEntry(user: UserRecord): UserEntry {
-  const { id, projectId, username: name, scopes, disabled, tokensValidAfter } = user;
-  const principal: Principal = { kind: 'user', id, projectId, name, scopes: scopeSet(scopes), grants: 'all' };
+  const { id, projectId, username: name, scopes, teams, disabled, tokensValidAfter } = user;
+  const principal: Principal = { kind: 'user', id, projectId, name, scopes: scopeSet(scopes), grants: 'all', teams };
   return { principal, disabled, tokensValidAfter };
 }
 
-function toKeyEntry(key: ApiKeyRecord, secret: ApiKeySecret, owner: UserEntry | undefined): KeyEntry {
+/** What a key has of its owner. */
+interface Owner {
+  readonly facts: Pick<Principal, 'name' | 'scopes' | 'teams' | 'agentState' | 'ownerId'>;
+  readonly disabled: boolean;
+}
+
+const nobody: Owner = { facts: { name: '', scopes: new Set(), teams: [] }, disabled: true };
+
+function fromUser(key: ApiKeyRecord, user: UserEntry | undefined): Owner {
+  if (user === undefined) return nobody;
+  const { name, projectId, teams, scopes } = user.principal;
+  return {
+    facts: { name, teams, scopes: effectiveScopes(key.scopes, scopes) },
+    disabled: user.disabled || isForeign(key, projectId),
+  };
+}
+
+function fromAgent(key: ApiKeyRecord, agent: Agent | undefined): Owner {
+  if (agent === undefined) return nobody;
+  const { slug, projectId, state, ownerId, teams } = agent;
+  const scopes = scopeSet(key.scopes.filter((scope) => !HUMAN_SCOPES.has(scope)));
+  return {
+    facts: { name: slug, teams, scopes, agentState: state, ...(ownerId !== undefined && { ownerId }) },
+    disabled: isForeign(key, projectId),
+  };
+}
+
+/** What only users may do, whatever the key of an agent says. */
+const HUMAN_SCOPES: ReadonlySet<Scope> = new Set(['admin', 'approvals:decide']);
+
+/** An owner of another project would carry rights across the boundary. */
+function isForeign(key: ApiKeyRecord, projectId: ProjectId): boolean {
+  return projectId !== key.projectId;
+}
+
+function toKeyEntry(key: ApiKeyRecord, secret: ApiKeySecret, { facts, disabled }: Owner): KeyEntry {
   const expireTime = earlier(key.expireTime, secret.expireTime);
   const principal: Principal = {
     kind: key.ownerKind,
     id: key.ownerId,
     projectId: key.projectId,
-    name: owner?.principal.name ?? '',
-    scopes: effectiveScopes(key.scopes, owner?.principal.scopes),
+    ...facts,
     grants: key.grants === 'all' ? 'all' : new Set(key.grants),
     apiKeyId: key.id,
     keyPrefix: secret.keyPrefix,
@@ -92,8 +131,7 @@ function toKeyEntry(key: ApiKeyRecord, secret: ApiKeySecret, owner: UserEntry | 
     ...(key.expireTime !== undefined && { expireTime: key.expireTime }),
     ...(secret.expireTime !== undefined && { secretExpireTime: secret.expireTime }),
     revoked: key.revokeTime !== undefined,
-    // An owner of another project would carry rights across the boundary.
-    ownerDisabled: owner === undefined || owner.disabled || owner.principal.projectId !== key.projectId,
+    ownerDisabled: disabled,
   };
 }
 
@@ -103,8 +141,7 @@ function earlier(a: number | undefined, b: number | undefined): number | undefin
 }
 
 /** What both have; `admin` stands for every scope on either side. */
-function effectiveScopes(key: readonly Scope[], owner: ReadonlySet<Scope> | undefined): ReadonlySet<Scope> {
-  if (owner === undefined) return scopeSet([]);
+function effectiveScopes(key: readonly Scope[], owner: ReadonlySet<Scope>): ReadonlySet<Scope> {
   if (owner.has('admin')) return scopeSet(key);
   return key.includes('admin') ? owner : scopeSet(key.filter((scope) => owner.has(scope)));
 }

@@ -1,31 +1,42 @@
 import type { Unsubscribe } from '../db/bell.ts';
 import { readChangesSince, readConfigVersion } from '../db/config-changes.ts';
 import type { Store } from '../db/store.ts';
+import type { Agent } from '../domain/agent.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { PrincipalId, ProjectId, UpstreamId } from '../domain/ids.ts';
+import type { Policy } from '../domain/policy.ts';
 import type { Project } from '../domain/project.ts';
 import type { Upstream } from '../domain/upstream.ts';
+import { type Applied, applyChanges } from './apply-changes.ts';
 import type { KeyEntry, UserEntry } from './credentials.ts';
+import { createListeners } from './listeners.ts';
 import { createSerial } from './serial.ts';
-import { applyChanges, createState, loadState, type State } from './state.ts';
+import { createState, loadState, type State } from './state.ts';
 
 /** Hears of an upstream that was created, changed or (undefined) deleted. */
 export type UpstreamListener = (upstream: Upstream | undefined, id: UpstreamId) => void;
+
+/** Hears of approvals that were created or changed, by their ids; none = there may be some, but which is not known. */
+export type ApprovalListener = (ids: readonly string[]) => void;
 
 /** The configuration that calls need, in memory; what it hands out is immutable and may be kept for the time of a call. */
 export interface HotConfig {
   /** `secretHash`: SHA-256 of the whole key text, hex. */
   findKey(secretHash: string): KeyEntry | undefined;
   findUser(id: PrincipalId): UserEntry | undefined;
+  findAgent(projectId: ProjectId, idOrSlug: string): Agent | undefined;
   findUpstream(projectId: ProjectId, slugOrId: string): Upstream | undefined;
   /** Upstreams of a project, in no particular order. */
   upstreams(projectId: ProjectId): Iterable<Upstream>;
+  /** Policies of a project in any mode: the same array until one of them changes. */
+  getPolicies(projectId: ProjectId): readonly Policy[];
   /** Throws `not_found` when the project is gone. */
   getProject(id: ProjectId): Project;
   isSessionEnded(sessionId: string): boolean;
   /** Milliseconds since the beginning of the last read of the store that succeeded. */
   ageMs(): number;
   onUpstreamChange(listener: UpstreamListener): Unsubscribe;
+  onApprovalChange(listener: ApprovalListener): Unsubscribe;
   /** Resolves when everything committed before the call is visible; throws what the driver threw. */
   refresh(): Promise<void>;
   /** Stops following the store; what was read stays readable. */
@@ -48,8 +59,10 @@ export async function createHotConfig(store: Store, options: HotConfigOptions = 
   return {
     findKey: (secretHash) => reader.state().credentials.findKey(secretHash),
     findUser: (id) => reader.state().credentials.findUser(id),
+    findAgent: (projectId, idOrSlug) => reader.state().agents.find(projectId, idOrSlug),
     findUpstream: (projectId, slugOrId) => reader.state().upstreams.find(projectId, slugOrId),
     upstreams: (projectId) => reader.state().upstreams.list(projectId),
+    getPolicies: (projectId) => reader.state().policies.list(projectId),
     getProject(id) {
       const project = reader.state().projects.get(id);
       if (project === undefined) throw new GatewayError('not_found', 'The project of this credential was deleted.');
@@ -58,6 +71,7 @@ export async function createHotConfig(store: Store, options: HotConfigOptions = 
     isSessionEnded: (sessionId) => reader.state().endedSessions.has(sessionId),
     ageMs: () => performance.now() - reader.readAt(),
     onUpstreamChange: reader.onUpstreamChange,
+    onApprovalChange: reader.onApprovalChange,
     refresh: reader.refresh,
     close: stop,
   };
@@ -73,42 +87,43 @@ function createReader(store: Store) {
   let version: number | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
   let forgotAt = performance.now();
-  const listeners = new Set<{ readonly listener: UpstreamListener }>();
+  const upstreamListeners = createListeners<UpstreamListener>();
+  const approvalListeners = createListeners<ApprovalListener>();
 
-  const reload = async (): Promise<Set<UpstreamId>> => {
+  const reload = async (): Promise<Applied> => {
     // The version first: what changes during the load is then read once more, never missed.
     const loadedVersion = await readConfigVersion(store.db);
     const loaded = await loadState(store.db);
-    const changed = changedUpstreams(state, loaded);
+    const upstreamIds = changedUpstreams(state, loaded);
     state = loaded;
     version = loadedVersion;
-    return changed;
+    return { upstreamIds, approvalIds: undefined };
+  };
+
+  const tell = ({ upstreamIds, approvalIds }: Applied): void => {
+    for (const id of upstreamIds) upstreamListeners.tell(state.upstreams.findById(id), id);
+    if (approvalIds?.length !== 0) approvalListeners.tell(approvalIds ?? []);
   };
 
   const read = async (): Promise<void> => {
     const began = performance.now();
     const changes = version === undefined ? undefined : await readChangesSince(store.db, version);
-    const upstreams = changes === undefined ? await reload() : await applyChanges(store.db, state, changes);
+    const applied = changes === undefined ? await reload() : await applyChanges(store.db, state, changes);
     version = changes?.at(-1)?.version ?? version;
     readAt = began;
     if (began - forgotAt > FORGET_MS) {
       forgotAt = began;
       forgetExpired(state.endedSessions, Date.now());
     }
-    for (const id of upstreams) {
-      for (const { listener } of listeners) listener(state.upstreams.findById(id), id);
-    }
+    tell(applied);
   };
 
   return {
     state: () => state,
     readAt: () => readAt,
     refresh: createSerial(read),
-    onUpstreamChange(listener: UpstreamListener): Unsubscribe {
-      const entry = { listener };
-      listeners.add(entry);
-      return () => listeners.delete(entry);
-    },
+    onUpstreamChange: upstreamListeners.add,
+    onApprovalChange: approvalListeners.add,
   };
 }
 
@@ -117,13 +132,13 @@ function forgetExpired(endedSessions: State['endedSessions'], now: number): void
 }
 
 /** Ids of upstreams that only one of the two has, or in another revision. */
-function changedUpstreams(before: State, after: State): Set<UpstreamId> {
+function changedUpstreams(before: State, after: State): UpstreamId[] {
   const changed = new Set<UpstreamId>();
   for (const { id } of before.upstreams.all()) if (after.upstreams.findById(id) === undefined) changed.add(id);
   for (const { id, revision } of after.upstreams.all()) {
     if (before.upstreams.findById(id)?.revision !== revision) changed.add(id);
   }
-  return changed;
+  return [...changed];
 }
 
 /** Refreshes at the doorbell and at intervals, until the returned function is called. */

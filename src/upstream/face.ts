@@ -14,6 +14,7 @@ import { createUpstreamPools } from './pools.ts';
 import { createUpstreamProcesses } from './processes.ts';
 import { createStreamableClient } from './streamable.ts';
 import { createTestUpstream } from './upstream-test.ts';
+import { createWebhookClient } from './webhook-client.ts';
 
 export interface UpstreamFaceDeps {
   readonly networks: readonly string[];
@@ -31,7 +32,8 @@ export type UpstreamFace = ReturnType<typeof createUpstreamFace>;
 export function createUpstreamFace(deps: UpstreamFaceDeps) {
   const { logger: log, stdioCommands: allowedCommands, hostEnv } = deps;
   const credentials = createCredentials({ open: deps.open });
-  const pools = createUpstreamPools({ guard: createNetworkGuard(deps.networks) });
+  const guard = createNetworkGuard(deps.networks);
+  const pools = createUpstreamPools({ guard });
   const client = createStreamableClient({ pools, credentials });
   const processes = createUpstreamProcesses({ credentials, allowedCommands, hostEnv, log });
   const openConnection = createOpenConnection({ processes, client });
@@ -69,5 +71,6 @@ export function createUpstreamFace(deps: UpstreamFaceDeps) {
     listTools: (upstream: Upstream, principal: Principal, signal: AbortSignal) =>
       ownClient.listTools(upstream, principal, { signal }),
   };
-  return { client, channels, eras, health, ownClient, probe, noteEnd, close };
+  const sendWebhook = createWebhookClient({ guard });
+  return { client, channels, eras, health, ownClient, probe, sendWebhook, noteEnd, close };
 }

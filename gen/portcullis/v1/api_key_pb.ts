@@ -7,6 +7,8 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { PrincipalKind } from "./principal_kind_pb.ts";
+import { file_portcullis_v1_principal_kind } from "./principal_kind_pb.ts";
 import type { Scope } from "./scope_pb.ts";
 import { file_portcullis_v1_scope } from "./scope_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
@@ -15,10 +17,10 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/api_key.proto.
  */
 export const file_portcullis_v1_api_key: GenFile = /*@__PURE__*/
-  fileDesc("Chtwb3J0Y3VsbGlzL3YxL2FwaV9rZXkucHJvdG8SDXBvcnRjdWxsaXMudjEi5AMKBkFwaUtleRIKCgJpZBgBIAEoCRISCgpwcm9qZWN0X2lkGAIgASgJEhAKCG93bmVyX2lkGAMgASgJEhQKDGRpc3BsYXlfbmFtZRgEIAEoCRIkCgZzY29wZXMYBSADKA4yFC5wb3J0Y3VsbGlzLnYxLlNjb3BlEiUKBmdyYW50cxgGIAEoCzIVLnBvcnRjdWxsaXMudjEuR3JhbnRzEhIKCmtleV9wcmVmaXgYByABKAkSLAoHc2VjcmV0cxgIIAMoCzIbLnBvcnRjdWxsaXMudjEuQXBpS2V5U2VjcmV0Ei8KC2V4cGlyZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZXZva2VfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNbGFzdF91c2VfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgMIAEoCRIvCgtjcmVhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIoQBCgxBcGlLZXlTZWNyZXQSEgoKa2V5X3ByZWZpeBgBIAEoCRIvCgtjcmVhdGVfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZXhwaXJlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIsQBCgZHcmFudHMSFQoNYWxsX3Vwc3RyZWFtcxgBIAEoCBIoCgx1cHN0cmVhbV9pZHMYAiADKAlCErpID5IBDBDoBxgBIgVyA7ABATp5ukh2GnQKEGdyYW50cy5leGNsdXNpdmUSK3NldCBhbGxfdXBzdHJlYW1zIG9yIHVwc3RyZWFtX2lkcywgbm90IGJvdGgaMyF0aGlzLmFsbF91cHN0cmVhbXMgfHwgc2l6ZSh0aGlzLnVwc3RyZWFtX2lkcykgPT0gMGIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_portcullis_v1_scope]);
+  fileDesc("Chtwb3J0Y3VsbGlzL3YxL2FwaV9rZXkucHJvdG8SDXBvcnRjdWxsaXMudjEilgQKBkFwaUtleRIKCgJpZBgBIAEoCRISCgpwcm9qZWN0X2lkGAIgASgJEhAKCG93bmVyX2lkGAMgASgJEhQKDGRpc3BsYXlfbmFtZRgEIAEoCRIkCgZzY29wZXMYBSADKA4yFC5wb3J0Y3VsbGlzLnYxLlNjb3BlEiUKBmdyYW50cxgGIAEoCzIVLnBvcnRjdWxsaXMudjEuR3JhbnRzEhIKCmtleV9wcmVmaXgYByABKAkSLAoHc2VjcmV0cxgIIAMoCzIbLnBvcnRjdWxsaXMudjEuQXBpS2V5U2VjcmV0Ei8KC2V4cGlyZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZXZva2VfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNbGFzdF91c2VfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgMIAEoCRIvCgtjcmVhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKCm93bmVyX2tpbmQYDyABKA4yHC5wb3J0Y3VsbGlzLnYxLlByaW5jaXBhbEtpbmQihAEKDEFwaUtleVNlY3JldBISCgprZXlfcHJlZml4GAEgASgJEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAixAEKBkdyYW50cxIVCg1hbGxfdXBzdHJlYW1zGAEgASgIEigKDHVwc3RyZWFtX2lkcxgCIAMoCUISukgPkgEMEOgHGAEiBXIDsAEBOnm6SHYadAoQZ3JhbnRzLmV4Y2x1c2l2ZRIrc2V0IGFsbF91cHN0cmVhbXMgb3IgdXBzdHJlYW1faWRzLCBub3QgYm90aBozIXRoaXMuYWxsX3Vwc3RyZWFtcyB8fCBzaXplKHRoaXMudXBzdHJlYW1faWRzKSA9PSAwYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_portcullis_v1_principal_kind, file_portcullis_v1_scope]);
 
 /**
- * ApiKey is a credential of a User. The secret is returned once, when it is made; afterwards only its prefix is known.
+ * ApiKey is a credential of a User or an Agent. The secret is returned once, when it is made; afterwards only its prefix is known.
  *
  * @generated from message portcullis.v1.ApiKey
  */
@@ -38,7 +40,7 @@ export type ApiKey = Message<"portcullis.v1.ApiKey"> & {
   projectId: string;
 
   /**
-   * The User who owns the key.
+   * The User or Agent who owns the key; calls made with it are the owner's.
    *
    * @generated from field: string owner_id = 3;
    */
@@ -52,7 +54,7 @@ export type ApiKey = Message<"portcullis.v1.ApiKey"> & {
   displayName: string;
 
   /**
-   * What the key may do, as far as its owner may.
+   * What the key may do, as far as its owner may; an Agent's key may do what it carries.
    *
    * @generated from field: repeated portcullis.v1.Scope scopes = 5;
    */
@@ -120,6 +122,13 @@ export type ApiKey = Message<"portcullis.v1.ApiKey"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 14;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Whether the owner is a User or an Agent.
+   *
+   * @generated from field: portcullis.v1.PrincipalKind owner_kind = 15;
+   */
+  ownerKind: PrincipalKind;
 };
 
 /**

@@ -44,7 +44,9 @@ export type CreateApiKeyRequest = Message<"portcullis.v1.CreateApiKeyRequest"> &
   project?: ProjectRef | undefined;
 
   /**
-   * The User who will own the key. Empty = the caller; only admins may name another.
+   * The User or Agent who will own the key. Empty = the caller. Only admins may name another User; an Agent may be named by whoever may
+   * manage agents (`gateway:write` and a credential that reaches all upstreams), and its key can't do more than the caller's credential.
+   * FAILED_PRECONDITION for a REVOKED agent. `admin` and `approvals:decide` are not for Agents.
    *
    * @generated from field: string owner_id = 3;
    */
@@ -451,7 +453,7 @@ export const RevokeApiKeyResponseSchema: GenMessage<RevokeApiKeyResponse> = /*@_
   messageDesc(file_portcullis_v1_api_key_service, 11);
 
 /**
- * ApiKeyService manages ApiKeys. A caller without SCOPE_ADMIN sees and changes only the keys of its own User, and can't give a key more
+ * ApiKeyService manages ApiKeys. A caller without SCOPE_ADMIN sees and changes only the keys of its own User and, if it may manage agents, those of Agents; it can't give a key more
  * scopes or grants than the credential it calls with. Changes hold on every replica within a second.
  *
  * @generated from service portcullis.v1.ApiKeyService

@@ -6,10 +6,10 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Effect } from "./policy_pb.ts";
-import { file_portcullis_v1_policy } from "./policy_pb.ts";
-import type { PrincipalKind } from "./principal_pb.ts";
-import { file_portcullis_v1_principal } from "./principal_pb.ts";
+import type { Effect } from "./policy_rule_pb.ts";
+import { file_portcullis_v1_policy_rule } from "./policy_rule_pb.ts";
+import type { PrincipalKind } from "./principal_kind_pb.ts";
+import { file_portcullis_v1_principal_kind } from "./principal_kind_pb.ts";
 import type { Era } from "./upstream_pb.ts";
 import { file_portcullis_v1_upstream } from "./upstream_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/decision.proto.
  */
 export const file_portcullis_v1_decision: GenFile = /*@__PURE__*/
-  fileDesc("Chxwb3J0Y3VsbGlzL3YxL2RlY2lzaW9uLnByb3RvEg1wb3J0Y3VsbGlzLnYxIrkECghEZWNpc2lvbhIKCgJpZBgBIAEoCRISCgpwcm9qZWN0X2lkGAIgASgJEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpyZXF1ZXN0X2lkGAQgASgJEiEKBGZhY2UYBSABKA4yEy5wb3J0Y3VsbGlzLnYxLkZhY2USHwoDZXJhGAYgASgOMhIucG9ydGN1bGxpcy52MS5FcmESMwoJcHJpbmNpcGFsGAcgASgLMiAucG9ydGN1bGxpcy52MS5EZWNpc2lvblByaW5jaXBhbBITCgt1cHN0cmVhbV9pZBgIIAEoCRIVCg11cHN0cmVhbV9zbHVnGAkgASgJEg4KBm1ldGhvZBgKIAEoCRIMCgR0b29sGAsgASgJEiUKBmVmZmVjdBgMIAEoDjIVLnBvcnRjdWxsaXMudjEuRWZmZWN0Ei0KBnJlYXNvbhgNIAEoDjIdLnBvcnRjdWxsaXMudjEuRGVjaXNpb25SZWFzb24SEAoIcnVsZV9pZHMYDiADKAkSDwoHbWVzc2FnZRgPIAEoCRIYChBhcmd1bWVudHNfZGlnZXN0GBAgASgJEhYKDmFyZ3VtZW50c19qc29uGBEgASgJEhoKEmFyZ3VtZW50c19yZWRhY3RlZBgSIAEoCBIVCg1yZXF1ZXN0X2J5dGVzGBMgASgDEicKB291dGNvbWUYFCABKAsyFi5wb3J0Y3VsbGlzLnYxLk91dGNvbWUigQEKEURlY2lzaW9uUHJpbmNpcGFsEioKBGtpbmQYASABKA4yHC5wb3J0Y3VsbGlzLnYxLlByaW5jaXBhbEtpbmQSCgoCaWQYAiABKAkSDAoEbmFtZRgDIAEoCRISCgphcGlfa2V5X2lkGAQgASgJEhIKCmtleV9wcmVmaXgYBSABKAkiqQEKB091dGNvbWUSLAoGc3RhdHVzGAEgASgOMhwucG9ydGN1bGxpcy52MS5PdXRjb21lU3RhdHVzEiwKCGVuZF90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIqCgdsYXRlbmN5GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhYKDnJlc3BvbnNlX2J5dGVzGAQgASgDKjgKBEZhY2USFAoQRkFDRV9VTlNQRUNJRklFRBAAEgwKCEZBQ0VfTUNQEAESDAoIRkFDRV9BUEkQAiraAgoORGVjaXNpb25SZWFzb24SHwobREVDSVNJT05fUkVBU09OX1VOU1BFQ0lGSUVEEAASGAoUREVDSVNJT05fUkVBU09OX1JVTEUQARIjCh9ERUNJU0lPTl9SRUFTT05fUFJPSkVDVF9ERUZBVUxUEAISIAocREVDSVNJT05fUkVBU09OX05PVF9HT1ZFUk5FRBADEhkKFURFQ0lTSU9OX1JFQVNPTl9TQ09QRRAEEiYKIkRFQ0lTSU9OX1JFQVNPTl9VUFNUUkVBTV9OT1RfRk9VTkQQBRIlCiFERUNJU0lPTl9SRUFTT05fVVBTVFJFQU1fRElTQUJMRUQQBhIZChVERUNJU0lPTl9SRUFTT05fR1JBTlQQBxIfChtERUNJU0lPTl9SRUFTT05fVE9PTF9GSUxURVIQCBIgChxERUNJU0lPTl9SRUFTT05fRVJBX01JU01BVENIEAkqngIKDU91dGNvbWVTdGF0dXMSHgoaT1VUQ09NRV9TVEFUVVNfVU5TUEVDSUZJRUQQABIaChZPVVRDT01FX1NUQVRVU19VTktOT1dOEAESFQoRT1VUQ09NRV9TVEFUVVNfT0sQAhIdChlPVVRDT01FX1NUQVRVU19UT09MX0VSUk9SEAMSHAoYT1VUQ09NRV9TVEFUVVNfUlBDX0VSUk9SEAQSIQodT1VUQ09NRV9TVEFUVVNfSU5QVVRfUkVRVUlSRUQQBRIhCh1PVVRDT01FX1NUQVRVU19VUFNUUkVBTV9FUlJPUhAGEhoKFk9VVENPTUVfU1RBVFVTX1RJTUVPVVQQBxIbChdPVVRDT01FX1NUQVRVU19DQU5DRUxFRBAIYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_portcullis_v1_policy, file_portcullis_v1_principal, file_portcullis_v1_upstream]);
+  fileDesc("Chxwb3J0Y3VsbGlzL3YxL2RlY2lzaW9uLnByb3RvEg1wb3J0Y3VsbGlzLnYxIvsFCghEZWNpc2lvbhIKCgJpZBgBIAEoCRISCgpwcm9qZWN0X2lkGAIgASgJEi8KC2NyZWF0ZV90aW1lGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpyZXF1ZXN0X2lkGAQgASgJEiEKBGZhY2UYBSABKA4yEy5wb3J0Y3VsbGlzLnYxLkZhY2USHwoDZXJhGAYgASgOMhIucG9ydGN1bGxpcy52MS5FcmESMwoJcHJpbmNpcGFsGAcgASgLMiAucG9ydGN1bGxpcy52MS5EZWNpc2lvblByaW5jaXBhbBITCgt1cHN0cmVhbV9pZBgIIAEoCRIVCg11cHN0cmVhbV9zbHVnGAkgASgJEg4KBm1ldGhvZBgKIAEoCRIMCgR0b29sGAsgASgJEiUKBmVmZmVjdBgMIAEoDjIVLnBvcnRjdWxsaXMudjEuRWZmZWN0Ei0KBnJlYXNvbhgNIAEoDjIdLnBvcnRjdWxsaXMudjEuRGVjaXNpb25SZWFzb24SEAoIcnVsZV9pZHMYDiADKAkSDwoHbWVzc2FnZRgPIAEoCRIYChBhcmd1bWVudHNfZGlnZXN0GBAgASgJEhYKDmFyZ3VtZW50c19qc29uGBEgASgJEhoKEmFyZ3VtZW50c19yZWRhY3RlZBgSIAEoCBIVCg1yZXF1ZXN0X2J5dGVzGBMgASgDEicKB291dGNvbWUYFCABKAsyFi5wb3J0Y3VsbGlzLnYxLk91dGNvbWUSMQoIcG9saWNpZXMYFSADKAsyHy5wb3J0Y3VsbGlzLnYxLlBvbGljeVZlcnNpb25SZWYSMgoIZmFpbHVyZXMYFiADKAsyIC5wb3J0Y3VsbGlzLnYxLkNvbnN0cmFpbnRGYWlsdXJlEjMKDnNoYWRvd19yZXN1bHRzGBcgAygLMhsucG9ydGN1bGxpcy52MS5TaGFkb3dSZXN1bHQSEwoLYXBwcm92YWxfaWQYGCABKAkSDwoHc2Vzc2lvbhgZIAEoCSJEChBQb2xpY3lWZXJzaW9uUmVmEhEKCXBvbGljeV9pZBgBIAEoCRIMCgRzbHVnGAIgASgJEg8KB3ZlcnNpb24YAyABKAUiYwoRQ29uc3RyYWludEZhaWx1cmUSDwoHcnVsZV9pZBgBIAEoCRIMCgRwYXRoGAIgASgJEg0KBWNoZWNrGAMgASgJEhAKCGV4cGVjdGVkGAQgASgJEg4KBmFjdHVhbBgFIAEoCSK9AQoMU2hhZG93UmVzdWx0Ei8KBnBvbGljeRgBIAEoCzIfLnBvcnRjdWxsaXMudjEuUG9saWN5VmVyc2lvblJlZhIlCgZlZmZlY3QYAiABKA4yFS5wb3J0Y3VsbGlzLnYxLkVmZmVjdBIQCghydWxlX2lkcxgDIAMoCRIPCgdtZXNzYWdlGAQgASgJEjIKCGZhaWx1cmVzGAUgAygLMiAucG9ydGN1bGxpcy52MS5Db25zdHJhaW50RmFpbHVyZSKBAQoRRGVjaXNpb25QcmluY2lwYWwSKgoEa2luZBgBIAEoDjIcLnBvcnRjdWxsaXMudjEuUHJpbmNpcGFsS2luZBIKCgJpZBgCIAEoCRIMCgRuYW1lGAMgASgJEhIKCmFwaV9rZXlfaWQYBCABKAkSEgoKa2V5X3ByZWZpeBgFIAEoCSKpAQoHT3V0Y29tZRIsCgZzdGF0dXMYASABKA4yHC5wb3J0Y3VsbGlzLnYxLk91dGNvbWVTdGF0dXMSLAoIZW5kX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKB2xhdGVuY3kYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFgoOcmVzcG9uc2VfYnl0ZXMYBCABKAMqOAoERmFjZRIUChBGQUNFX1VOU1BFQ0lGSUVEEAASDAoIRkFDRV9NQ1AQARIMCghGQUNFX0FQSRACKsUDCg5EZWNpc2lvblJlYXNvbhIfChtERUNJU0lPTl9SRUFTT05fVU5TUEVDSUZJRUQQABIYChRERUNJU0lPTl9SRUFTT05fUlVMRRABEiMKH0RFQ0lTSU9OX1JFQVNPTl9QUk9KRUNUX0RFRkFVTFQQAhIgChxERUNJU0lPTl9SRUFTT05fTk9UX0dPVkVSTkVEEAMSGQoVREVDSVNJT05fUkVBU09OX1NDT1BFEAQSJgoiREVDSVNJT05fUkVBU09OX1VQU1RSRUFNX05PVF9GT1VORBAFEiUKIURFQ0lTSU9OX1JFQVNPTl9VUFNUUkVBTV9ESVNBQkxFRBAGEhkKFURFQ0lTSU9OX1JFQVNPTl9HUkFOVBAHEh8KG0RFQ0lTSU9OX1JFQVNPTl9UT09MX0ZJTFRFUhAIEiAKHERFQ0lTSU9OX1JFQVNPTl9FUkFfTUlTTUFUQ0gQCRIcChhERUNJU0lPTl9SRUFTT05fQVBQUk9WQUwQChIiCh5ERUNJU0lPTl9SRUFTT05fQUdFTlRfSU5BQ1RJVkUQCxInCiNERUNJU0lPTl9SRUFTT05fQVBQUk9WQUxTX0VYSEFVU1RFRBAMKp4CCg1PdXRjb21lU3RhdHVzEh4KGk9VVENPTUVfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGgoWT1VUQ09NRV9TVEFUVVNfVU5LTk9XThABEhUKEU9VVENPTUVfU1RBVFVTX09LEAISHQoZT1VUQ09NRV9TVEFUVVNfVE9PTF9FUlJPUhADEhwKGE9VVENPTUVfU1RBVFVTX1JQQ19FUlJPUhAEEiEKHU9VVENPTUVfU1RBVFVTX0lOUFVUX1JFUVVJUkVEEAUSIQodT1VUQ09NRV9TVEFUVVNfVVBTVFJFQU1fRVJST1IQBhIaChZPVVRDT01FX1NUQVRVU19USU1FT1VUEAcSGwoXT1VUQ09NRV9TVEFUVVNfQ0FOQ0VMRUQQCGIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_portcullis_v1_policy_rule, file_portcullis_v1_principal_kind, file_portcullis_v1_upstream]);
 
 /**
  * Decision is what was decided about one call, with all that is needed to explain it. It is written before the call is forwarded (or
@@ -119,7 +119,7 @@ export type Decision = Message<"portcullis.v1.Decision"> & {
   reason: DecisionReason;
 
   /**
-   * The rules that decided; empty unless `reason` is RULE.
+   * The rules that decided, as `policy slug/rule id`; empty unless `reason` is RULE or APPROVAL.
    *
    * @generated from field: repeated string rule_ids = 14;
    */
@@ -166,6 +166,41 @@ export type Decision = Message<"portcullis.v1.Decision"> & {
    * @generated from field: portcullis.v1.Outcome outcome = 20;
    */
   outcome?: Outcome | undefined;
+
+  /**
+   * The policies of these rules, in the versions that decided.
+   *
+   * @generated from field: repeated portcullis.v1.PolicyVersionRef policies = 21;
+   */
+  policies: PolicyVersionRef[];
+
+  /**
+   * What failed of the arguments, and of the state that rules keep; at most 100.
+   *
+   * @generated from field: repeated portcullis.v1.ConstraintFailure failures = 22;
+   */
+  failures: ConstraintFailure[];
+
+  /**
+   * What the policies in SHADOW mode would have said.
+   *
+   * @generated from field: repeated portcullis.v1.ShadowResult shadow_results = 23;
+   */
+  shadowResults: ShadowResult[];
+
+  /**
+   * The approval that the call waits for, or, with the reason APPROVAL, that it used. Empty = none.
+   *
+   * @generated from field: string approval_id = 24;
+   */
+  approvalId: string;
+
+  /**
+   * Identifies the session for rules that count by session; the id is the gateway's own. Empty = the caller has none.
+   *
+   * @generated from field: string session = 25;
+   */
+  session: string;
 };
 
 /**
@@ -174,6 +209,139 @@ export type Decision = Message<"portcullis.v1.Decision"> & {
  */
 export const DecisionSchema: GenMessage<Decision> = /*@__PURE__*/
   messageDesc(file_portcullis_v1_decision, 0);
+
+/**
+ * PolicyVersionRef names a policy in one version.
+ *
+ * @generated from message portcullis.v1.PolicyVersionRef
+ */
+export type PolicyVersionRef = Message<"portcullis.v1.PolicyVersionRef"> & {
+  /**
+   * Its id.
+   *
+   * @generated from field: string policy_id = 1;
+   */
+  policyId: string;
+
+  /**
+   * Its slug.
+   *
+   * @generated from field: string slug = 2;
+   */
+  slug: string;
+
+  /**
+   * The version.
+   *
+   * @generated from field: int32 version = 3;
+   */
+  version: number;
+};
+
+/**
+ * Describes the message portcullis.v1.PolicyVersionRef.
+ * Use `create(PolicyVersionRefSchema)` to create a new message.
+ */
+export const PolicyVersionRefSchema: GenMessage<PolicyVersionRef> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_decision, 1);
+
+/**
+ * ConstraintFailure is one check that a call failed.
+ *
+ * @generated from message portcullis.v1.ConstraintFailure
+ */
+export type ConstraintFailure = Message<"portcullis.v1.ConstraintFailure"> & {
+  /**
+   * The rule, as `policy slug/rule id`.
+   *
+   * @generated from field: string rule_id = 1;
+   */
+  ruleId: string;
+
+  /**
+   * Where in the arguments, with the index of the item; or the name of the limit. Empty = the call as a whole.
+   *
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * What was checked, such as `maximum`, `regex`, `required`, `type`, `max_calls` or `only_after`.
+   *
+   * @generated from field: string check = 3;
+   */
+  check: string;
+
+  /**
+   * What it should be, as text.
+   *
+   * @generated from field: string expected = 4;
+   */
+  expected: string;
+
+  /**
+   * What it was, as text, at most 200 characters; masked where the name is a sensitive one.
+   *
+   * @generated from field: string actual = 5;
+   */
+  actual: string;
+};
+
+/**
+ * Describes the message portcullis.v1.ConstraintFailure.
+ * Use `create(ConstraintFailureSchema)` to create a new message.
+ */
+export const ConstraintFailureSchema: GenMessage<ConstraintFailure> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_decision, 2);
+
+/**
+ * ShadowResult is what one policy in SHADOW mode would have said.
+ *
+ * @generated from message portcullis.v1.ShadowResult
+ */
+export type ShadowResult = Message<"portcullis.v1.ShadowResult"> & {
+  /**
+   * The policy.
+   *
+   * @generated from field: portcullis.v1.PolicyVersionRef policy = 1;
+   */
+  policy?: PolicyVersionRef | undefined;
+
+  /**
+   * Its result.
+   *
+   * @generated from field: portcullis.v1.Effect effect = 2;
+   */
+  effect: Effect;
+
+  /**
+   * The rules that led to it, as `policy slug/rule id`.
+   *
+   * @generated from field: repeated string rule_ids = 3;
+   */
+  ruleIds: string[];
+
+  /**
+   * What the caller would have been told.
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+
+  /**
+   * What failed.
+   *
+   * @generated from field: repeated portcullis.v1.ConstraintFailure failures = 5;
+   */
+  failures: ConstraintFailure[];
+};
+
+/**
+ * Describes the message portcullis.v1.ShadowResult.
+ * Use `create(ShadowResultSchema)` to create a new message.
+ */
+export const ShadowResultSchema: GenMessage<ShadowResult> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_decision, 3);
 
 /**
  * DecisionPrincipal is who called, as the credential presented it then; it stays readable after the principal is deleted.
@@ -222,7 +390,7 @@ export type DecisionPrincipal = Message<"portcullis.v1.DecisionPrincipal"> & {
  * Use `create(DecisionPrincipalSchema)` to create a new message.
  */
 export const DecisionPrincipalSchema: GenMessage<DecisionPrincipal> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_decision, 1);
+  messageDesc(file_portcullis_v1_decision, 4);
 
 /**
  * Outcome is how a forwarded call ended. It is written after the answer and may lag a moment behind it.
@@ -264,7 +432,7 @@ export type Outcome = Message<"portcullis.v1.Outcome"> & {
  * Use `create(OutcomeSchema)` to create a new message.
  */
 export const OutcomeSchema: GenMessage<Outcome> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_decision, 2);
+  messageDesc(file_portcullis_v1_decision, 5);
 
 /**
  * Face is where a call came in.
@@ -382,6 +550,27 @@ export const DecisionReason = {
    * @generated from enum value: DECISION_REASON_ERA_MISMATCH = 9;
    */
   ERA_MISMATCH: 9,
+
+  /**
+   * A rule demands approval: an approval for this call was used, or, when the effect is DENY, was refused or has expired.
+   *
+   * @generated from enum value: DECISION_REASON_APPROVAL = 10;
+   */
+  APPROVAL: 10,
+
+  /**
+   * The agent is SUSPENDED or REVOKED.
+   *
+   * @generated from enum value: DECISION_REASON_AGENT_INACTIVE = 11;
+   */
+  AGENT_INACTIVE: 11,
+
+  /**
+   * Too many approvals of the caller are pending, so no further one was asked for.
+   *
+   * @generated from enum value: DECISION_REASON_APPROVALS_EXHAUSTED = 12;
+   */
+  APPROVALS_EXHAUSTED: 12,
 } as const;
 
 /**

@@ -177,15 +177,16 @@ export const ErrorReason = {
   /**
    * PERMISSION_DENIED. The call was decided DENY and did not reach the upstream. `call_id` names the Decision; `rule` is the id of
    * the rule that denied, absent when none did.
-   * Example: `{"reason": "ERROR_REASON_POLICY_DENIED", "domain": "portcullis", "metadata": {"call_id": "0199…", "rule": "no-deletes"}}`
+   * Example: `{"reason": "ERROR_REASON_POLICY_DENIED", "domain": "portcullis", "metadata": {"call_id": "0199…", "rule": "no-deletes/all"}}`
    *
    * @generated from enum value: ERROR_REASON_POLICY_DENIED = 19;
    */
   POLICY_DENIED: 19,
 
   /**
-   * FAILED_PRECONDITION. The call was decided REQUIRE_APPROVAL and did not reach the upstream. Metadata as for POLICY_DENIED.
-   * Example: `{"reason": "ERROR_REASON_APPROVAL_REQUIRED", "domain": "portcullis", "metadata": {"call_id": "0199…", "rule": "payments"}}`
+   * FAILED_PRECONDITION. The call was decided REQUIRE_APPROVAL and did not reach the upstream. Metadata as for POLICY_DENIED, and
+   * `approval_id` and `expires_at` (RFC 3339): repeat the call once the approval is APPROVED.
+   * Example: `{"reason": "ERROR_REASON_APPROVAL_REQUIRED", "domain": "portcullis", "metadata": {"call_id": "0199…", "approval_id": "0199…"}}`
    *
    * @generated from enum value: ERROR_REASON_APPROVAL_REQUIRED = 20;
    */

@@ -5,129 +5,447 @@
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.ts";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { CallPattern, PolicyRule } from "./policy_rule_pb.ts";
+import { file_portcullis_v1_policy_rule } from "./policy_rule_pb.ts";
+import type { PrincipalKind } from "./principal_kind_pb.ts";
+import { file_portcullis_v1_principal_kind } from "./principal_kind_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file portcullis/v1/policy.proto.
  */
 export const file_portcullis_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("Chpwb3J0Y3VsbGlzL3YxL3BvbGljeS5wcm90bxINcG9ydGN1bGxpcy52MSLvAQoKUG9saWN5UnVsZRI0CgJpZBgBIAEoCUIoukgl2AEBciAYQDIcXltBLVphLXowLTldW0EtWmEtejAtOS5fLV0qJBIvChB1cHN0cmVhbV9wYXR0ZXJuGAIgASgJQhW6SBJyEBABGEAyCl5bXipdKlwqPyQSLAoMdG9vbF9wYXR0ZXJuGAMgASgJQha6SBNyERABGIAEMgpeW14qXSpcKj8kEjEKBmVmZmVjdBgEIAEoDjIVLnBvcnRjdWxsaXMudjEuRWZmZWN0Qgq6SAeCAQQQASAAEhkKB21lc3NhZ2UYBSABKAlCCLpIBXIDGPQDIrwBCg5Qb2xpY3lSdWxlTGlzdBIzCgVydWxlcxgBIAMoCzIZLnBvcnRjdWxsaXMudjEuUG9saWN5UnVsZUIJukgGkgEDEOgHOnW6SHIacAoXcG9saWN5X3J1bGVzLnVuaXF1ZV9pZHMSHWVhY2ggcnVsZSBpZCBtYXkgYmUgdXNlZCBvbmNlGjZ0aGlzLnJ1bGVzLmZpbHRlcihyLCByLmlkICE9ICcnKS5tYXAociwgci5pZCkudW5pcXVlKCkqYAoGRWZmZWN0EhYKEkVGRkVDVF9VTlNQRUNJRklFRBAAEhAKDEVGRkVDVF9BTExPVxABEg8KC0VGRkVDVF9ERU5ZEAISGwoXRUZGRUNUX1JFUVVJUkVfQVBQUk9WQUwQA2IGcHJvdG8z", [file_buf_validate_validate]);
+  fileDesc("Chpwb3J0Y3VsbGlzL3YxL3BvbGljeS5wcm90bxINcG9ydGN1bGxpcy52MSL+AQoGUG9saWN5EgoKAmlkGAEgASgJEhIKCnByb2plY3RfaWQYAiABKAkSDAoEc2x1ZxgDIAEoCRItCgdjb250ZW50GAQgASgLMhwucG9ydGN1bGxpcy52MS5Qb2xpY3lDb250ZW50Eg8KB3ZlcnNpb24YBSABKAUSFgoObGF0ZXN0X3ZlcnNpb24YBiABKAUSDAoEZXRhZxgHIAEoCRIvCgtjcmVhdGVfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wItsBCg1Qb2xpY3lWZXJzaW9uEg8KB3ZlcnNpb24YASABKAUSLQoHY29udGVudBgCIAEoCzIcLnBvcnRjdWxsaXMudjEuUG9saWN5Q29udGVudBIxCgthdXRob3Jfa2luZBgDIAEoDjIcLnBvcnRjdWxsaXMudjEuUHJpbmNpcGFsS2luZBIRCglhdXRob3JfaWQYBCABKAkSEwoLYXV0aG9yX25hbWUYBSABKAkSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wItYDCg1Qb2xpY3lDb250ZW50Eh4KDGRpc3BsYXlfbmFtZRgBIAEoCUIIukgFcgMYgAESHAoIcHJpb3JpdHkYAiABKAVCCrpIBxoFGOgHKAASNgoEbW9kZRgDIAEoDjIeLnBvcnRjdWxsaXMudjEuRW5mb3JjZW1lbnRNb2RlQgi6SAWCAQIQARIvCghzdWJqZWN0cxgEIAEoCzIdLnBvcnRjdWxsaXMudjEuUG9saWN5U3ViamVjdHMSOAoHdGFyZ2V0cxgFIAMoCzIaLnBvcnRjdWxsaXMudjEuQ2FsbFBhdHRlcm5CC7pICJIBBQgBEPoBEjMKBXJ1bGVzGAYgAygLMhkucG9ydGN1bGxpcy52MS5Qb2xpY3lSdWxlQgm6SAaSAQMQ9AMSMQoIYXBwcm92YWwYByABKAsyHy5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsU2V0dGluZ3M6fLpIeRp3Ch5wb2xpY3lfY29udGVudC51bmlxdWVfcnVsZV9pZHMSHWVhY2ggcnVsZSBpZCBtYXkgYmUgdXNlZCBvbmNlGjZ0aGlzLnJ1bGVzLmZpbHRlcihyLCByLmlkICE9ICcnKS5tYXAociwgci5pZCkudW5pcXVlKCkiwQEKDlBvbGljeVN1YmplY3RzEiMKCWFnZW50X2lkcxgBIAMoCUIQukgNkgEKEPoBIgVyA7ABARIiCgh1c2VyX2lkcxgCIAMoCUIQukgNkgEKEPoBIgVyA7ABARIlCgthcGlfa2V5X2lkcxgDIAMoCUIQukgNkgEKEPoBIgVyA7ABARI/CgV0ZWFtcxgEIAMoCUIwukgtkgEqEPoBIiVyIxhAMh9eW2EtejAtOV0oW2EtejAtOS1dKlthLXowLTldKT8kIr8CChBBcHByb3ZhbFNldHRpbmdzEjsKCGJlaGF2aW9yGAEgASgOMh8ucG9ydGN1bGxpcy52MS5BcHByb3ZhbEJlaGF2aW9yQgi6SAWCAQIQARJBCgxleHBpcmVfYWZ0ZXIYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIECICjBTICCDwSQAoMaG9sZF90aW1lb3V0GAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwjYBDICCAESJQoScmVxdWlyZWRfYXBwcm92YWxzGAQgASgFQgm6SAYaBBgKKAASJQoMYXBwcm92ZXJfaWRzGAUgAygJQg+6SAySAQkQZCIFcgOwAQESGwoTYWxsb3dfc2VsZl9hcHByb3ZhbBgGIAEoCCJOCglQb2xpY3lSZWYSFgoCaWQYASABKAlCCLpIBXIDsAEBSAASGQoEc2x1ZxgCIAEoCUIJukgGcgQQARhASABCDgoFdmFsdWUSBbpIAggBKogBCg9FbmZvcmNlbWVudE1vZGUSIAocRU5GT1JDRU1FTlRfTU9ERV9VTlNQRUNJRklFRBAAEhwKGEVORk9SQ0VNRU5UX01PREVfRU5GT1JDRRABEhsKF0VORk9SQ0VNRU5UX01PREVfU0hBRE9XEAISGAoURU5GT1JDRU1FTlRfTU9ERV9PRkYQAyqMAQoQQXBwcm92YWxCZWhhdmlvchIhCh1BUFBST1ZBTF9CRUhBVklPUl9VTlNQRUNJRklFRBAAEhsKF0FQUFJPVkFMX0JFSEFWSU9SX0VSUk9SEAESGgoWQVBQUk9WQUxfQkVIQVZJT1JfSE9MRBACEhwKGEFQUFJPVkFMX0JFSEFWSU9SX0VMSUNJVBADYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_portcullis_v1_policy_rule, file_portcullis_v1_principal_kind]);
 
 /**
- * PolicyRule is one line of an ordered list; the first rule whose patterns both match decides the call.
+ * Policy is a set of rules that decide calls. The policies whose subjects and targets fit a call are evaluated by priority, the
+ * highest first. Among the results within one priority DENY beats REQUIRE_APPROVAL beats ALLOW; the first priority with a result
+ * decides, and without any the project's `default_effect`.
  *
- * @generated from message portcullis.v1.PolicyRule
+ * @generated from message portcullis.v1.Policy
  */
-export type PolicyRule = Message<"portcullis.v1.PolicyRule"> & {
+export type Policy = Message<"portcullis.v1.Policy"> & {
   /**
-   * Names the rule in decisions. Empty in a request = the server makes one. Unique within the list.
+   * Made by the server (UUIDv7).
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * Which upstreams: a slug, `prefix*`, or `*` for all.
+   * The project the policy belongs to.
    *
-   * @generated from field: string upstream_pattern = 2;
+   * @generated from field: string project_id = 2;
    */
-  upstreamPattern: string;
+  projectId: string;
 
   /**
-   * Which tools: a name (of a tool or a prompt, or the URI of a resource), `prefix*`, or `*` for all. Case matters.
+   * Unique within the project; never changes.
    *
-   * @generated from field: string tool_pattern = 3;
+   * @generated from field: string slug = 3;
    */
-  toolPattern: string;
+  slug: string;
 
   /**
-   * What happens to the call.
+   * What is in force: the content of `version`.
    *
-   * @generated from field: portcullis.v1.Effect effect = 4;
+   * @generated from field: portcullis.v1.PolicyContent content = 4;
    */
-  effect: Effect;
+  content?: PolicyContent | undefined;
 
   /**
-   * Told to the caller when the rule does not allow the call. Empty = a general text.
+   * The version in force; counts from 1.
    *
-   * @generated from field: string message = 5;
+   * @generated from field: int32 version = 5;
    */
-  message: string;
+  version: number;
+
+  /**
+   * The newest version; higher than `version` while a draft waits.
+   *
+   * @generated from field: int32 latest_version = 6;
+   */
+  latestVersion: number;
+
+  /**
+   * Changes with every change of the resource; send it back on update to be sure that nothing came in between.
+   *
+   * @generated from field: string etag = 7;
+   */
+  etag: string;
+
+  /**
+   * When the policy was created.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 8;
+   */
+  createTime?: Timestamp | undefined;
+
+  /**
+   * When the policy was last changed.
+   *
+   * @generated from field: google.protobuf.Timestamp update_time = 9;
+   */
+  updateTime?: Timestamp | undefined;
 };
 
 /**
- * Describes the message portcullis.v1.PolicyRule.
- * Use `create(PolicyRuleSchema)` to create a new message.
+ * Describes the message portcullis.v1.Policy.
+ * Use `create(PolicySchema)` to create a new message.
  */
-export const PolicyRuleSchema: GenMessage<PolicyRule> = /*@__PURE__*/
+export const PolicySchema: GenMessage<Policy> = /*@__PURE__*/
   messageDesc(file_portcullis_v1_policy, 0);
 
 /**
- * PolicyRuleList is an ordered list of rules where a request must tell "leave as it is" (unset) from "these" (set).
+ * PolicyVersion is one entry of a policy's history; it never changes.
  *
- * @generated from message portcullis.v1.PolicyRuleList
+ * @generated from message portcullis.v1.PolicyVersion
  */
-export type PolicyRuleList = Message<"portcullis.v1.PolicyRuleList"> & {
+export type PolicyVersion = Message<"portcullis.v1.PolicyVersion"> & {
   /**
-   * The rules in the order in which they are tried. Empty = no rules: the project's default decides every call.
+   * Counts from 1.
    *
-   * @generated from field: repeated portcullis.v1.PolicyRule rules = 1;
+   * @generated from field: int32 version = 1;
    */
-  rules: PolicyRule[];
+  version: number;
+
+  /**
+   * What the policy says in this version.
+   *
+   * @generated from field: portcullis.v1.PolicyContent content = 2;
+   */
+  content?: PolicyContent | undefined;
+
+  /**
+   * The kind of principal that wrote it.
+   *
+   * @generated from field: portcullis.v1.PrincipalKind author_kind = 3;
+   */
+  authorKind: PrincipalKind;
+
+  /**
+   * Its id.
+   *
+   * @generated from field: string author_id = 4;
+   */
+  authorId: string;
+
+  /**
+   * Its username or slug at that time.
+   *
+   * @generated from field: string author_name = 5;
+   */
+  authorName: string;
+
+  /**
+   * When it was written.
+   *
+   * @generated from field: google.protobuf.Timestamp create_time = 6;
+   */
+  createTime?: Timestamp | undefined;
 };
 
 /**
- * Describes the message portcullis.v1.PolicyRuleList.
- * Use `create(PolicyRuleListSchema)` to create a new message.
+ * Describes the message portcullis.v1.PolicyVersion.
+ * Use `create(PolicyVersionSchema)` to create a new message.
  */
-export const PolicyRuleListSchema: GenMessage<PolicyRuleList> = /*@__PURE__*/
+export const PolicyVersionSchema: GenMessage<PolicyVersion> = /*@__PURE__*/
   messageDesc(file_portcullis_v1_policy, 1);
 
 /**
- * Effect is what is decided about a call.
+ * PolicyContent is what a policy says.
  *
- * @generated from enum portcullis.v1.Effect
+ * @generated from message portcullis.v1.PolicyContent
  */
-export const Effect = {
+export type PolicyContent = Message<"portcullis.v1.PolicyContent"> & {
+  /**
+   * For people; may be empty.
+   *
+   * @generated from field: string display_name = 1;
+   */
+  displayName: string;
+
+  /**
+   * From 0 to 1000; the higher is evaluated first.
+   *
+   * @generated from field: int32 priority = 2;
+   */
+  priority: number;
+
+  /**
+   * Unset in a request = ENFORCE.
+   *
+   * @generated from field: portcullis.v1.EnforcementMode mode = 3;
+   */
+  mode: EnforcementMode;
+
+  /**
+   * Whose calls it decides. Unset or empty = everybody's.
+   *
+   * @generated from field: portcullis.v1.PolicySubjects subjects = 4;
+   */
+  subjects?: PolicySubjects | undefined;
+
+  /**
+   * Which calls it decides. At least one.
+   *
+   * @generated from field: repeated portcullis.v1.CallPattern targets = 5;
+   */
+  targets: CallPattern[];
+
+  /**
+   * At most 500; their order does not matter.
+   *
+   * @generated from field: repeated portcullis.v1.PolicyRule rules = 6;
+   */
+  rules: PolicyRule[];
+
+  /**
+   * How calls that these rules want approved are handled. Unset = the defaults of its fields.
+   *
+   * @generated from field: portcullis.v1.ApprovalSettings approval = 7;
+   */
+  approval?: ApprovalSettings | undefined;
+};
+
+/**
+ * Describes the message portcullis.v1.PolicyContent.
+ * Use `create(PolicyContentSchema)` to create a new message.
+ */
+export const PolicyContentSchema: GenMessage<PolicyContent> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_policy, 2);
+
+/**
+ * PolicySubjects are the principals whose calls a policy decides: those that are on any of the lists. All lists empty = everybody.
+ *
+ * @generated from message portcullis.v1.PolicySubjects
+ */
+export type PolicySubjects = Message<"portcullis.v1.PolicySubjects"> & {
+  /**
+   * Ids of Agents.
+   *
+   * @generated from field: repeated string agent_ids = 1;
+   */
+  agentIds: string[];
+
+  /**
+   * Ids of Users.
+   *
+   * @generated from field: repeated string user_ids = 2;
+   */
+  userIds: string[];
+
+  /**
+   * Ids of ApiKeys.
+   *
+   * @generated from field: repeated string api_key_ids = 3;
+   */
+  apiKeyIds: string[];
+
+  /**
+   * Names of teams, as Users and Agents carry them.
+   *
+   * @generated from field: repeated string teams = 4;
+   */
+  teams: string[];
+};
+
+/**
+ * Describes the message portcullis.v1.PolicySubjects.
+ * Use `create(PolicySubjectsSchema)` to create a new message.
+ */
+export const PolicySubjectsSchema: GenMessage<PolicySubjects> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_policy, 3);
+
+/**
+ * ApprovalSettings say who is asked, and how the caller waits.
+ *
+ * @generated from message portcullis.v1.ApprovalSettings
+ */
+export type ApprovalSettings = Message<"portcullis.v1.ApprovalSettings"> & {
+  /**
+   * Unset = ERROR.
+   *
+   * @generated from field: portcullis.v1.ApprovalBehavior behavior = 1;
+   */
+  behavior: ApprovalBehavior;
+
+  /**
+   * How long an approval may be answered and used: from 60 seconds to 24 hours. Unset = 1 hour.
+   *
+   * @generated from field: google.protobuf.Duration expire_after = 2;
+   */
+  expireAfter?: Duration | undefined;
+
+  /**
+   * With HOLD and ELICIT: how long a call waits at most, from 1 second to 10 minutes. Unset = 50 seconds, as many
+   * clients give up after 60.
+   *
+   * @generated from field: google.protobuf.Duration hold_timeout = 3;
+   */
+  holdTimeout?: Duration | undefined;
+
+  /**
+   * How many different approvers must agree. 0 = 1. One denial denies.
+   *
+   * @generated from field: int32 required_approvals = 4;
+   */
+  requiredApprovals: number;
+
+  /**
+   * Ids of the Users who may answer. Empty = everybody with the scope `approvals:decide`.
+   *
+   * @generated from field: repeated string approver_ids = 5;
+   */
+  approverIds: string[];
+
+  /**
+   * True = the principal who made the call, and the User who asked about it with Authorize in its name, may answer it too.
+   *
+   * @generated from field: bool allow_self_approval = 6;
+   */
+  allowSelfApproval: boolean;
+};
+
+/**
+ * Describes the message portcullis.v1.ApprovalSettings.
+ * Use `create(ApprovalSettingsSchema)` to create a new message.
+ */
+export const ApprovalSettingsSchema: GenMessage<ApprovalSettings> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_policy, 4);
+
+/**
+ * PolicyRef names a policy.
+ *
+ * @generated from message portcullis.v1.PolicyRef
+ */
+export type PolicyRef = Message<"portcullis.v1.PolicyRef"> & {
+  /**
+   * The name.
+   *
+   * @generated from oneof portcullis.v1.PolicyRef.value
+   */
+  value: {
+    /**
+     * Its id.
+     *
+     * @generated from field: string id = 1;
+     */
+    value: string;
+    case: "id";
+  } | {
+    /**
+     * Its slug.
+     *
+     * @generated from field: string slug = 2;
+     */
+    value: string;
+    case: "slug";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message portcullis.v1.PolicyRef.
+ * Use `create(PolicyRefSchema)` to create a new message.
+ */
+export const PolicyRefSchema: GenMessage<PolicyRef> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_policy, 5);
+
+/**
+ * EnforcementMode is whether a policy acts.
+ *
+ * @generated from enum portcullis.v1.EnforcementMode
+ */
+export const EnforcementMode = {
   /**
    * In a request: not set, see the field. Never in a response.
    *
-   * @generated from enum value: EFFECT_UNSPECIFIED = 0;
+   * @generated from enum value: ENFORCEMENT_MODE_UNSPECIFIED = 0;
    */
   UNSPECIFIED: 0,
 
   /**
-   * The call is forwarded to the upstream.
+   * Its rules decide.
    *
-   * @generated from enum value: EFFECT_ALLOW = 1;
+   * @generated from enum value: ENFORCEMENT_MODE_ENFORCE = 1;
    */
-  ALLOW: 1,
+  ENFORCE: 1,
 
   /**
-   * The call is refused; the upstream never sees it.
+   * Its rules are evaluated and their results recorded on the Decision, and change nothing.
    *
-   * @generated from enum value: EFFECT_DENY = 2;
+   * @generated from enum value: ENFORCEMENT_MODE_SHADOW = 2;
    */
-  DENY: 2,
+  SHADOW: 2,
 
   /**
-   * The call is refused until a human has approved it; the upstream does not see it before.
+   * It is not evaluated.
    *
-   * @generated from enum value: EFFECT_REQUIRE_APPROVAL = 3;
+   * @generated from enum value: ENFORCEMENT_MODE_OFF = 3;
    */
-  REQUIRE_APPROVAL: 3,
+  OFF: 3,
 } as const;
 
 /**
- * Effect is what is decided about a call.
+ * EnforcementMode is whether a policy acts.
  *
- * @generated from enum portcullis.v1.Effect
+ * @generated from enum portcullis.v1.EnforcementMode
  */
-export type Effect = (typeof Effect)[keyof typeof Effect] | UnknownEnum;
+export type EnforcementMode = (typeof EnforcementMode)[keyof typeof EnforcementMode] | UnknownEnum;
 
 /**
- * Describes the enum portcullis.v1.Effect.
+ * Describes the enum portcullis.v1.EnforcementMode.
  */
-export const EffectSchema: GenEnum<Effect> = /*@__PURE__*/
+export const EnforcementModeSchema: GenEnum<EnforcementMode> = /*@__PURE__*/
   enumDesc(file_portcullis_v1_policy, 0);
+
+/**
+ * ApprovalBehavior is how a caller whose call needs approval is answered.
+ *
+ * @generated from enum portcullis.v1.ApprovalBehavior
+ */
+export const ApprovalBehavior = {
+  /**
+   * In a request: ERROR. Never in a response.
+   *
+   * @generated from enum value: APPROVAL_BEHAVIOR_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * At once, with an error that carries `approval_id` and `expires_at`; the same call, made again once approved, goes through.
+   *
+   * @generated from enum value: APPROVAL_BEHAVIOR_ERROR = 1;
+   */
+  ERROR: 1,
+
+  /**
+   * The call waits on its open response, with progress and keep-alives, for at most `hold_timeout`; then as ERROR.
+   *
+   * @generated from enum value: APPROVAL_BEHAVIOR_HOLD = 2;
+   */
+  HOLD: 2,
+
+  /**
+   * An MCP client that declared URL elicitation is asked to open the approval's page; others are answered as ERROR.
+   *
+   * @generated from enum value: APPROVAL_BEHAVIOR_ELICIT = 3;
+   */
+  ELICIT: 3,
+} as const;
+
+/**
+ * ApprovalBehavior is how a caller whose call needs approval is answered.
+ *
+ * @generated from enum portcullis.v1.ApprovalBehavior
+ */
+export type ApprovalBehavior = (typeof ApprovalBehavior)[keyof typeof ApprovalBehavior] | UnknownEnum;
+
+/**
+ * Describes the enum portcullis.v1.ApprovalBehavior.
+ */
+export const ApprovalBehaviorSchema: GenEnum<ApprovalBehavior> = /*@__PURE__*/
+  enumDesc(file_portcullis_v1_policy, 1);
 

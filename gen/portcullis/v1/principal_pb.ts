@@ -2,21 +2,23 @@
 // @generated from file portcullis/v1/principal.proto (package portcullis.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Grants } from "./api_key_pb.ts";
 import { file_portcullis_v1_api_key } from "./api_key_pb.ts";
+import type { PrincipalKind } from "./principal_kind_pb.ts";
+import { file_portcullis_v1_principal_kind } from "./principal_kind_pb.ts";
 import type { Scope } from "./scope_pb.ts";
 import { file_portcullis_v1_scope } from "./scope_pb.ts";
-import type { Message, UnknownEnum } from "@bufbuild/protobuf";
+import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file portcullis/v1/principal.proto.
  */
 export const file_portcullis_v1_principal: GenFile = /*@__PURE__*/
-  fileDesc("Ch1wb3J0Y3VsbGlzL3YxL3ByaW5jaXBhbC5wcm90bxINcG9ydGN1bGxpcy52MSKIAgoGQ2FsbGVyEioKBGtpbmQYASABKA4yHC5wb3J0Y3VsbGlzLnYxLlByaW5jaXBhbEtpbmQSCgoCaWQYAiABKAkSDAoEbmFtZRgDIAEoCRISCgpwcm9qZWN0X2lkGAQgASgJEiQKBnNjb3BlcxgFIAMoDjIULnBvcnRjdWxsaXMudjEuU2NvcGUSJQoGZ3JhbnRzGAYgASgLMhUucG9ydGN1bGxpcy52MS5HcmFudHMSEgoKYXBpX2tleV9pZBgHIAEoCRISCgprZXlfcHJlZml4GAggASgJEi8KC2V4cGlyZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCpiCg1QcmluY2lwYWxLaW5kEh4KGlBSSU5DSVBBTF9LSU5EX1VOU1BFQ0lGSUVEEAASFwoTUFJJTkNJUEFMX0tJTkRfVVNFUhABEhgKFFBSSU5DSVBBTF9LSU5EX0FHRU5UEAJiBnByb3RvMw", [file_google_protobuf_timestamp, file_portcullis_v1_api_key, file_portcullis_v1_scope]);
+  fileDesc("Ch1wb3J0Y3VsbGlzL3YxL3ByaW5jaXBhbC5wcm90bxINcG9ydGN1bGxpcy52MSKIAgoGQ2FsbGVyEioKBGtpbmQYASABKA4yHC5wb3J0Y3VsbGlzLnYxLlByaW5jaXBhbEtpbmQSCgoCaWQYAiABKAkSDAoEbmFtZRgDIAEoCRISCgpwcm9qZWN0X2lkGAQgASgJEiQKBnNjb3BlcxgFIAMoDjIULnBvcnRjdWxsaXMudjEuU2NvcGUSJQoGZ3JhbnRzGAYgASgLMhUucG9ydGN1bGxpcy52MS5HcmFudHMSEgoKYXBpX2tleV9pZBgHIAEoCRISCgprZXlfcHJlZml4GAggASgJEi8KC2V4cGlyZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_portcullis_v1_api_key, file_portcullis_v1_principal_kind, file_portcullis_v1_scope]);
 
 /**
  * Caller is the principal of a request, as its credential presents it.
@@ -94,45 +96,4 @@ export type Caller = Message<"portcullis.v1.Caller"> & {
  */
 export const CallerSchema: GenMessage<Caller> = /*@__PURE__*/
   messageDesc(file_portcullis_v1_principal, 0);
-
-/**
- * PrincipalKind is what kind of actor a principal is.
- *
- * @generated from enum portcullis.v1.PrincipalKind
- */
-export const PrincipalKind = {
-  /**
-   * Never sent.
-   *
-   * @generated from enum value: PRINCIPAL_KIND_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED: 0,
-
-  /**
-   * A human.
-   *
-   * @generated from enum value: PRINCIPAL_KIND_USER = 1;
-   */
-  USER: 1,
-
-  /**
-   * A program.
-   *
-   * @generated from enum value: PRINCIPAL_KIND_AGENT = 2;
-   */
-  AGENT: 2,
-} as const;
-
-/**
- * PrincipalKind is what kind of actor a principal is.
- *
- * @generated from enum portcullis.v1.PrincipalKind
- */
-export type PrincipalKind = (typeof PrincipalKind)[keyof typeof PrincipalKind] | UnknownEnum;
-
-/**
- * Describes the enum portcullis.v1.PrincipalKind.
- */
-export const PrincipalKindSchema: GenEnum<PrincipalKind> = /*@__PURE__*/
-  enumDesc(file_portcullis_v1_principal, 0);
 

@@ -7,15 +7,15 @@ import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.ts";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Effect, PolicyRule } from "./policy_pb.ts";
-import { file_portcullis_v1_policy } from "./policy_pb.ts";
+import type { Effect } from "./policy_rule_pb.ts";
+import { file_portcullis_v1_policy_rule } from "./policy_rule_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file portcullis/v1/project.proto.
  */
 export const file_portcullis_v1_project: GenFile = /*@__PURE__*/
-  fileDesc("Chtwb3J0Y3VsbGlzL3YxL3Byb2plY3QucHJvdG8SDXBvcnRjdWxsaXMudjEixwIKB1Byb2plY3QSCgoCaWQYASABKAkSDAoEc2x1ZxgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSPAoScmVjb3JkZWRfYXJndW1lbnRzGAQgASgOMiAucG9ydGN1bGxpcy52MS5SZWNvcmRlZEFyZ3VtZW50cxIvCgxwb2xpY3lfcnVsZXMYBSADKAsyGS5wb3J0Y3VsbGlzLnYxLlBvbGljeVJ1bGUSLQoOZGVmYXVsdF9lZmZlY3QYBiABKA4yFS5wb3J0Y3VsbGlzLnYxLkVmZmVjdBIMCgRldGFnGAcgASgJEi8KC2NyZWF0ZV90aW1lGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgt1cGRhdGVfdGltZRgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiTwoKUHJvamVjdFJlZhIWCgJpZBgBIAEoCUIIukgFcgOwAQFIABIZCgRzbHVnGAIgASgJQgm6SAZyBBABGCBIAEIOCgV2YWx1ZRIFukgCCAEqkgEKEVJlY29yZGVkQXJndW1lbnRzEiIKHlJFQ09SREVEX0FSR1VNRU5UU19VTlNQRUNJRklFRBAAEhsKF1JFQ09SREVEX0FSR1VNRU5UU19OT05FEAESHwobUkVDT1JERURfQVJHVU1FTlRTX1JFREFDVEVEEAISGwoXUkVDT1JERURfQVJHVU1FTlRTX0ZVTEwQA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_portcullis_v1_policy]);
+  fileDesc("Chtwb3J0Y3VsbGlzL3YxL3Byb2plY3QucHJvdG8SDXBvcnRjdWxsaXMudjEi+wIKB1Byb2plY3QSCgoCaWQYASABKAkSDAoEc2x1ZxgCIAEoCRIUCgxkaXNwbGF5X25hbWUYAyABKAkSPAoScmVjb3JkZWRfYXJndW1lbnRzGAQgASgOMiAucG9ydGN1bGxpcy52MS5SZWNvcmRlZEFyZ3VtZW50cxItCg5kZWZhdWx0X2VmZmVjdBgGIAEoDjIVLnBvcnRjdWxsaXMudjEuRWZmZWN0EgwKBGV0YWcYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1yZWRhY3RlZF9rZXlzGAogAygJEjgKEGFwcHJvdmFsX3dlYmhvb2sYCyABKAsyHi5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsV2ViaG9va0oECAUQBlIMcG9saWN5X3J1bGVzImkKD0FwcHJvdmFsV2ViaG9vaxIVCgN1cmwYASABKAlCCLpIBXIDGIAQEj8KBnNlY3JldBgCIAEoCUIvukgs2AEBcicYgAEyIl53aHNlY19bQS1aYS16MC05Ky9dezMyLDg2fT17MCwyfSQiMwoPUmVkYWN0ZWRLZXlMaXN0EiAKBGtleXMYASADKAlCErpID5IBDBBkGAEiBnIEEAEYQCJPCgpQcm9qZWN0UmVmEhYKAmlkGAEgASgJQgi6SAVyA7ABAUgAEhkKBHNsdWcYAiABKAlCCbpIBnIEEAEYIEgAQg4KBXZhbHVlEgW6SAIIASqSAQoRUmVjb3JkZWRBcmd1bWVudHMSIgoeUkVDT1JERURfQVJHVU1FTlRTX1VOU1BFQ0lGSUVEEAASGwoXUkVDT1JERURfQVJHVU1FTlRTX05PTkUQARIfChtSRUNPUkRFRF9BUkdVTUVOVFNfUkVEQUNURUQQAhIbChdSRUNPUkRFRF9BUkdVTUVOVFNfRlVMTBADYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_portcullis_v1_policy_rule]);
 
 /**
  * Project is the isolation boundary: every other resource belongs to one, and no credential reaches beyond its own.
@@ -52,14 +52,7 @@ export type Project = Message<"portcullis.v1.Project"> & {
   recordedArguments: RecordedArguments;
 
   /**
-   * Tried in this order for each call that scope, grant and tool filter let through; the first that matches decides.
-   *
-   * @generated from field: repeated portcullis.v1.PolicyRule policy_rules = 5;
-   */
-  policyRules: PolicyRule[];
-
-  /**
-   * Decides a call that no rule matches.
+   * Decides a call about which no policy has a result.
    *
    * @generated from field: portcullis.v1.Effect default_effect = 6;
    */
@@ -85,6 +78,21 @@ export type Project = Message<"portcullis.v1.Project"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 9;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Names of arguments whose values are masked wherever arguments are recorded, besides the built-in ones (password, secret, token, key,
+   * credential, authorization, api_key, access_token, refresh_token); any case, at any depth.
+   *
+   * @generated from field: repeated string redacted_keys = 10;
+   */
+  redactedKeys: string[];
+
+  /**
+   * Told of every approval that is created or changes. Unset = nobody.
+   *
+   * @generated from field: portcullis.v1.ApprovalWebhook approval_webhook = 11;
+   */
+  approvalWebhook?: ApprovalWebhook | undefined;
 };
 
 /**
@@ -93,6 +101,56 @@ export type Project = Message<"portcullis.v1.Project"> & {
  */
 export const ProjectSchema: GenMessage<Project> = /*@__PURE__*/
   messageDesc(file_portcullis_v1_project, 0);
+
+/**
+ * ApprovalWebhook is an HTTP endpoint that is told of approvals, signed as Standard Webhooks has it: `webhook-id` stays the same when a
+ * delivery is repeated, so that the receiver can tell.
+ *
+ * @generated from message portcullis.v1.ApprovalWebhook
+ */
+export type ApprovalWebhook = Message<"portcullis.v1.ApprovalWebhook"> & {
+  /**
+   * An http or https URL that the network rules for upstreams let through. Empty in a request = no webhook.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * `whsec_` and base64 of 24 to 64 random bytes. Never returned. Empty in a request = keep the one there is.
+   *
+   * @generated from field: string secret = 2;
+   */
+  secret: string;
+};
+
+/**
+ * Describes the message portcullis.v1.ApprovalWebhook.
+ * Use `create(ApprovalWebhookSchema)` to create a new message.
+ */
+export const ApprovalWebhookSchema: GenMessage<ApprovalWebhook> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_project, 1);
+
+/**
+ * RedactedKeyList is a list of names where a request must tell "leave as it is" (unset) from "these" (set).
+ *
+ * @generated from message portcullis.v1.RedactedKeyList
+ */
+export type RedactedKeyList = Message<"portcullis.v1.RedactedKeyList"> & {
+  /**
+   * Each at most 64 characters. Empty = only the built-in ones.
+   *
+   * @generated from field: repeated string keys = 1;
+   */
+  keys: string[];
+};
+
+/**
+ * Describes the message portcullis.v1.RedactedKeyList.
+ * Use `create(RedactedKeyListSchema)` to create a new message.
+ */
+export const RedactedKeyListSchema: GenMessage<RedactedKeyList> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_project, 2);
 
 /**
  * ProjectRef names a project.
@@ -129,7 +187,7 @@ export type ProjectRef = Message<"portcullis.v1.ProjectRef"> & {
  * Use `create(ProjectRefSchema)` to create a new message.
  */
 export const ProjectRefSchema: GenMessage<ProjectRef> = /*@__PURE__*/
-  messageDesc(file_portcullis_v1_project, 1);
+  messageDesc(file_portcullis_v1_project, 3);
 
 /**
  * RecordedArguments is how much of a call's arguments a Decision keeps. The digest is always kept.

@@ -6,9 +6,9 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.ts";
 import { file_portcullis_v1_access } from "./access_pb.ts";
-import type { Effect, PolicyRuleList } from "./policy_pb.ts";
-import { file_portcullis_v1_policy } from "./policy_pb.ts";
-import type { Project, ProjectRef, RecordedArguments } from "./project_pb.ts";
+import type { Effect } from "./policy_rule_pb.ts";
+import { file_portcullis_v1_policy_rule } from "./policy_rule_pb.ts";
+import type { ApprovalWebhook, Project, ProjectRef, RecordedArguments, RedactedKeyList } from "./project_pb.ts";
 import { file_portcullis_v1_project } from "./project_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/project_service.proto.
  */
 export const file_portcullis_v1_project_service: GenFile = /*@__PURE__*/
-  fileDesc("CiNwb3J0Y3VsbGlzL3YxL3Byb2plY3Rfc2VydmljZS5wcm90bxINcG9ydGN1bGxpcy52MSLBAgoUQ3JlYXRlUHJvamVjdFJlcXVlc3QSGwoKcmVxdWVzdF9pZBgBIAEoCUIHukgEcgIYQBI2CgRzbHVnGAIgASgJQii6SCVyIxggMh9eW2EtejAtOV0oW2EtejAtOS1dKlthLXowLTldKT8kEh4KDGRpc3BsYXlfbmFtZRgDIAEoCUIIukgFcgMYgAESRgoScmVjb3JkZWRfYXJndW1lbnRzGAQgASgOMiAucG9ydGN1bGxpcy52MS5SZWNvcmRlZEFyZ3VtZW50c0IIukgFggECEAESMwoMcG9saWN5X3J1bGVzGAUgASgLMh0ucG9ydGN1bGxpcy52MS5Qb2xpY3lSdWxlTGlzdBI3Cg5kZWZhdWx0X2VmZmVjdBgGIAEoDjIVLnBvcnRjdWxsaXMudjEuRWZmZWN0Qgi6SAWCAQIQASJAChVDcmVhdGVQcm9qZWN0UmVzcG9uc2USJwoHcHJvamVjdBgBIAEoCzIWLnBvcnRjdWxsaXMudjEuUHJvamVjdCI/ChFHZXRQcm9qZWN0UmVxdWVzdBIqCgdwcm9qZWN0GAEgASgLMhkucG9ydGN1bGxpcy52MS5Qcm9qZWN0UmVmIj0KEkdldFByb2plY3RSZXNwb25zZRInCgdwcm9qZWN0GAEgASgLMhYucG9ydGN1bGxpcy52MS5Qcm9qZWN0IlIKE0xpc3RQcm9qZWN0c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRj6ASgAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAQIlkKFExpc3RQcm9qZWN0c1Jlc3BvbnNlEigKCHByb2plY3RzGAEgAygLMhYucG9ydGN1bGxpcy52MS5Qcm9qZWN0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSL9AgoUVXBkYXRlUHJvamVjdFJlcXVlc3QSKgoHcHJvamVjdBgBIAEoCzIZLnBvcnRjdWxsaXMudjEuUHJvamVjdFJlZhIVCgRldGFnGAIgASgJQge6SARyAhhAEiMKDGRpc3BsYXlfbmFtZRgDIAEoCUIIukgFcgMYgAFIAIgBARJNChJyZWNvcmRlZF9hcmd1bWVudHMYBCABKA4yIC5wb3J0Y3VsbGlzLnYxLlJlY29yZGVkQXJndW1lbnRzQgq6SAeCAQQQASAASAGIAQESMwoMcG9saWN5X3J1bGVzGAUgASgLMh0ucG9ydGN1bGxpcy52MS5Qb2xpY3lSdWxlTGlzdBI+Cg5kZWZhdWx0X2VmZmVjdBgGIAEoDjIVLnBvcnRjdWxsaXMudjEuRWZmZWN0Qgq6SAeCAQQQASAASAKIAQFCDwoNX2Rpc3BsYXlfbmFtZUIVChNfcmVjb3JkZWRfYXJndW1lbnRzQhEKD19kZWZhdWx0X2VmZmVjdCJAChVVcGRhdGVQcm9qZWN0UmVzcG9uc2USJwoHcHJvamVjdBgBIAEoCzIWLnBvcnRjdWxsaXMudjEuUHJvamVjdCJhChREZWxldGVQcm9qZWN0UmVxdWVzdBIyCgdwcm9qZWN0GAEgASgLMhkucG9ydGN1bGxpcy52MS5Qcm9qZWN0UmVmQga6SAPIAQESFQoEZXRhZxgCIAEoCUIHukgEcgIYQCIXChVEZWxldGVQcm9qZWN0UmVzcG9uc2UyhwQKDlByb2plY3RTZXJ2aWNlEmUKDUNyZWF0ZVByb2plY3QSIy5wb3J0Y3VsbGlzLnYxLkNyZWF0ZVByb2plY3RSZXF1ZXN0GiQucG9ydGN1bGxpcy52MS5DcmVhdGVQcm9qZWN0UmVzcG9uc2UiCZACAKq7GAIgARJcCgpHZXRQcm9qZWN0EiAucG9ydGN1bGxpcy52MS5HZXRQcm9qZWN0UmVxdWVzdBohLnBvcnRjdWxsaXMudjEuR2V0UHJvamVjdFJlc3BvbnNlIgmQAgGquxgCGAESYgoMTGlzdFByb2plY3RzEiIucG9ydGN1bGxpcy52MS5MaXN0UHJvamVjdHNSZXF1ZXN0GiMucG9ydGN1bGxpcy52MS5MaXN0UHJvamVjdHNSZXNwb25zZSIJkAIBqrsYAhgBEmUKDVVwZGF0ZVByb2plY3QSIy5wb3J0Y3VsbGlzLnYxLlVwZGF0ZVByb2plY3RSZXF1ZXN0GiQucG9ydGN1bGxpcy52MS5VcGRhdGVQcm9qZWN0UmVzcG9uc2UiCZACAqq7GAIYAhJlCg1EZWxldGVQcm9qZWN0EiMucG9ydGN1bGxpcy52MS5EZWxldGVQcm9qZWN0UmVxdWVzdBokLnBvcnRjdWxsaXMudjEuRGVsZXRlUHJvamVjdFJlc3BvbnNlIgmQAgKquxgCIAFiBnByb3RvMw", [file_buf_validate_validate, file_portcullis_v1_access, file_portcullis_v1_policy, file_portcullis_v1_project]);
+  fileDesc("CiNwb3J0Y3VsbGlzL3YxL3Byb2plY3Rfc2VydmljZS5wcm90bxINcG9ydGN1bGxpcy52MSKRAwoUQ3JlYXRlUHJvamVjdFJlcXVlc3QSGwoKcmVxdWVzdF9pZBgBIAEoCUIHukgEcgIYQBI2CgRzbHVnGAIgASgJQii6SCVyIxggMh9eW2EtejAtOV0oW2EtejAtOS1dKlthLXowLTldKT8kEh4KDGRpc3BsYXlfbmFtZRgDIAEoCUIIukgFcgMYgAESRgoScmVjb3JkZWRfYXJndW1lbnRzGAQgASgOMiAucG9ydGN1bGxpcy52MS5SZWNvcmRlZEFyZ3VtZW50c0IIukgFggECEAESNwoOZGVmYXVsdF9lZmZlY3QYBiABKA4yFS5wb3J0Y3VsbGlzLnYxLkVmZmVjdEIIukgFggECEAESNQoNcmVkYWN0ZWRfa2V5cxgHIAEoCzIeLnBvcnRjdWxsaXMudjEuUmVkYWN0ZWRLZXlMaXN0EjgKEGFwcHJvdmFsX3dlYmhvb2sYCCABKAsyHi5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsV2ViaG9va0oECAUQBlIMcG9saWN5X3J1bGVzIkAKFUNyZWF0ZVByb2plY3RSZXNwb25zZRInCgdwcm9qZWN0GAEgASgLMhYucG9ydGN1bGxpcy52MS5Qcm9qZWN0Ij8KEUdldFByb2plY3RSZXF1ZXN0EioKB3Byb2plY3QYASABKAsyGS5wb3J0Y3VsbGlzLnYxLlByb2plY3RSZWYiPQoSR2V0UHJvamVjdFJlc3BvbnNlEicKB3Byb2plY3QYASABKAsyFi5wb3J0Y3VsbGlzLnYxLlByb2plY3QiUgoTTGlzdFByb2plY3RzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGPoBKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgBAiWQoUTGlzdFByb2plY3RzUmVzcG9uc2USKAoIcHJvamVjdHMYASADKAsyFi5wb3J0Y3VsbGlzLnYxLlByb2plY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIs0DChRVcGRhdGVQcm9qZWN0UmVxdWVzdBIqCgdwcm9qZWN0GAEgASgLMhkucG9ydGN1bGxpcy52MS5Qcm9qZWN0UmVmEhUKBGV0YWcYAiABKAlCB7pIBHICGEASIwoMZGlzcGxheV9uYW1lGAMgASgJQgi6SAVyAxiAAUgAiAEBEk0KEnJlY29yZGVkX2FyZ3VtZW50cxgEIAEoDjIgLnBvcnRjdWxsaXMudjEuUmVjb3JkZWRBcmd1bWVudHNCCrpIB4IBBBABIABIAYgBARI+Cg5kZWZhdWx0X2VmZmVjdBgGIAEoDjIVLnBvcnRjdWxsaXMudjEuRWZmZWN0Qgq6SAeCAQQQASAASAKIAQESNQoNcmVkYWN0ZWRfa2V5cxgHIAEoCzIeLnBvcnRjdWxsaXMudjEuUmVkYWN0ZWRLZXlMaXN0EjgKEGFwcHJvdmFsX3dlYmhvb2sYCCABKAsyHi5wb3J0Y3VsbGlzLnYxLkFwcHJvdmFsV2ViaG9va0IPCg1fZGlzcGxheV9uYW1lQhUKE19yZWNvcmRlZF9hcmd1bWVudHNCEQoPX2RlZmF1bHRfZWZmZWN0SgQIBRAGUgxwb2xpY3lfcnVsZXMiQAoVVXBkYXRlUHJvamVjdFJlc3BvbnNlEicKB3Byb2plY3QYASABKAsyFi5wb3J0Y3VsbGlzLnYxLlByb2plY3QiYQoURGVsZXRlUHJvamVjdFJlcXVlc3QSMgoHcHJvamVjdBgBIAEoCzIZLnBvcnRjdWxsaXMudjEuUHJvamVjdFJlZkIGukgDyAEBEhUKBGV0YWcYAiABKAlCB7pIBHICGEAiFwoVRGVsZXRlUHJvamVjdFJlc3BvbnNlMocECg5Qcm9qZWN0U2VydmljZRJlCg1DcmVhdGVQcm9qZWN0EiMucG9ydGN1bGxpcy52MS5DcmVhdGVQcm9qZWN0UmVxdWVzdBokLnBvcnRjdWxsaXMudjEuQ3JlYXRlUHJvamVjdFJlc3BvbnNlIgmQAgCquxgCIAESXAoKR2V0UHJvamVjdBIgLnBvcnRjdWxsaXMudjEuR2V0UHJvamVjdFJlcXVlc3QaIS5wb3J0Y3VsbGlzLnYxLkdldFByb2plY3RSZXNwb25zZSIJkAIBqrsYAhgBEmIKDExpc3RQcm9qZWN0cxIiLnBvcnRjdWxsaXMudjEuTGlzdFByb2plY3RzUmVxdWVzdBojLnBvcnRjdWxsaXMudjEuTGlzdFByb2plY3RzUmVzcG9uc2UiCZACAaq7GAIYARJlCg1VcGRhdGVQcm9qZWN0EiMucG9ydGN1bGxpcy52MS5VcGRhdGVQcm9qZWN0UmVxdWVzdBokLnBvcnRjdWxsaXMudjEuVXBkYXRlUHJvamVjdFJlc3BvbnNlIgmQAgKquxgCGAISZQoNRGVsZXRlUHJvamVjdBIjLnBvcnRjdWxsaXMudjEuRGVsZXRlUHJvamVjdFJlcXVlc3QaJC5wb3J0Y3VsbGlzLnYxLkRlbGV0ZVByb2plY3RSZXNwb25zZSIJkAICqrsYAiABYgZwcm90bzM", [file_buf_validate_validate, file_portcullis_v1_access, file_portcullis_v1_policy_rule, file_portcullis_v1_project]);
 
 /**
  * CreateProjectRequest describes the new project.
@@ -54,18 +54,25 @@ export type CreateProjectRequest = Message<"portcullis.v1.CreateProjectRequest">
   recordedArguments: RecordedArguments;
 
   /**
-   * Unset = no rules.
-   *
-   * @generated from field: portcullis.v1.PolicyRuleList policy_rules = 5;
-   */
-  policyRules?: PolicyRuleList | undefined;
-
-  /**
-   * Unset = DENY: a new project allows only what its rules allow.
+   * Unset = DENY: a new project allows only what its policies allow.
    *
    * @generated from field: portcullis.v1.Effect default_effect = 6;
    */
   defaultEffect: Effect;
+
+  /**
+   * Names of arguments that are masked besides the built-in ones. Unset = none.
+   *
+   * @generated from field: portcullis.v1.RedactedKeyList redacted_keys = 7;
+   */
+  redactedKeys?: RedactedKeyList | undefined;
+
+  /**
+   * Unset = nobody is told of approvals. Its `secret` is required.
+   *
+   * @generated from field: portcullis.v1.ApprovalWebhook approval_webhook = 8;
+   */
+  approvalWebhook?: ApprovalWebhook | undefined;
 };
 
 /**
@@ -229,18 +236,25 @@ export type UpdateProjectRequest = Message<"portcullis.v1.UpdateProjectRequest">
   recordedArguments?: RecordedArguments | undefined;
 
   /**
-   * Replaces the whole list.
-   *
-   * @generated from field: portcullis.v1.PolicyRuleList policy_rules = 5;
-   */
-  policyRules?: PolicyRuleList | undefined;
-
-  /**
-   * Decides a call that no rule matches.
+   * Decides a call about which no policy has a result.
    *
    * @generated from field: optional portcullis.v1.Effect default_effect = 6;
    */
   defaultEffect?: Effect | undefined;
+
+  /**
+   * Replaces the whole list.
+   *
+   * @generated from field: portcullis.v1.RedactedKeyList redacted_keys = 7;
+   */
+  redactedKeys?: RedactedKeyList | undefined;
+
+  /**
+   * Replaces the webhook; an empty `url` removes it, an empty `secret` keeps the one there is.
+   *
+   * @generated from field: portcullis.v1.ApprovalWebhook approval_webhook = 8;
+   */
+  approvalWebhook?: ApprovalWebhook | undefined;
 };
 
 /**
@@ -315,7 +329,7 @@ export const DeleteProjectResponseSchema: GenMessage<DeleteProjectResponse> = /*
   messageDesc(file_portcullis_v1_project_service, 9);
 
 /**
- * ProjectService manages projects and their policy rules.
+ * ProjectService manages projects.
  *
  * @generated from service portcullis.v1.ProjectService
  */
@@ -352,7 +366,7 @@ export const ProjectService: GenService<{
     output: typeof ListProjectsResponseSchema;
   },
   /**
-   * UpdateProject changes what the request sets. New rules hold on every replica within a second.
+   * UpdateProject changes what the request sets. A new default holds on every replica within a second.
    * ABORTED when the etag is stale.
    *
    * @generated from rpc portcullis.v1.ProjectService.UpdateProject

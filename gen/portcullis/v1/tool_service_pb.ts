@@ -5,9 +5,17 @@
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "../../buf/validate/validate_pb.ts";
-import type { Value } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp, Value } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_portcullis_v1_access } from "./access_pb.ts";
+import type { AgentRef } from "./agent_pb.ts";
+import { file_portcullis_v1_agent } from "./agent_pb.ts";
+import type { ApprovalState } from "./approval_pb.ts";
+import { file_portcullis_v1_approval } from "./approval_pb.ts";
+import type { DecisionReason } from "./decision_pb.ts";
+import { file_portcullis_v1_decision } from "./decision_pb.ts";
+import type { Effect } from "./policy_rule_pb.ts";
+import { file_portcullis_v1_policy_rule } from "./policy_rule_pb.ts";
 import type { ContentBlock, Tool } from "./tool_pb.ts";
 import { file_portcullis_v1_tool } from "./tool_pb.ts";
 import type { UpstreamRef } from "./upstream_pb.ts";
@@ -18,7 +26,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/tool_service.proto.
  */
 export const file_portcullis_v1_tool_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBwb3J0Y3VsbGlzL3YxL3Rvb2xfc2VydmljZS5wcm90bxINcG9ydGN1bGxpcy52MSKFAQoQTGlzdFRvb2xzUmVxdWVzdBI0Cgh1cHN0cmVhbRgBIAEoCzIaLnBvcnRjdWxsaXMudjEuVXBzdHJlYW1SZWZCBrpIA8gBARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGPoBKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgBAiUAoRTGlzdFRvb2xzUmVzcG9uc2USIgoFdG9vbHMYASADKAsyEy5wb3J0Y3VsbGlzLnYxLlRvb2wSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIo0BCg9DYWxsVG9vbFJlcXVlc3QSNAoIdXBzdHJlYW0YASABKAsyGi5wb3J0Y3VsbGlzLnYxLlVwc3RyZWFtUmVmQga6SAPIAQESGAoEbmFtZRgCIAEoCUIKukgHcgUQARiABBIqCglhcmd1bWVudHMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ir4BChBDYWxsVG9vbFJlc3BvbnNlEg8KB2NhbGxfaWQYASABKAkSLAoHY29udGVudBgCIAMoCzIbLnBvcnRjdWxsaXMudjEuQ29udGVudEJsb2NrEjIKEnN0cnVjdHVyZWRfY29udGVudBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIQCghpc19lcnJvchgEIAEoCBIlCgRtZXRhGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdDLAAQoLVG9vbFNlcnZpY2USWQoJTGlzdFRvb2xzEh8ucG9ydGN1bGxpcy52MS5MaXN0VG9vbHNSZXF1ZXN0GiAucG9ydGN1bGxpcy52MS5MaXN0VG9vbHNSZXNwb25zZSIJkAIBqrsYAhgDElYKCENhbGxUb29sEh4ucG9ydGN1bGxpcy52MS5DYWxsVG9vbFJlcXVlc3QaHy5wb3J0Y3VsbGlzLnYxLkNhbGxUb29sUmVzcG9uc2UiCZACAKq7GAIYA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_portcullis_v1_access, file_portcullis_v1_tool, file_portcullis_v1_upstream]);
+  fileDesc("CiBwb3J0Y3VsbGlzL3YxL3Rvb2xfc2VydmljZS5wcm90bxINcG9ydGN1bGxpcy52MSKFAQoQTGlzdFRvb2xzUmVxdWVzdBI0Cgh1cHN0cmVhbRgBIAEoCzIaLnBvcnRjdWxsaXMudjEuVXBzdHJlYW1SZWZCBrpIA8gBARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGPoBKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgBAiUAoRTGlzdFRvb2xzUmVzcG9uc2USIgoFdG9vbHMYASADKAsyEy5wb3J0Y3VsbGlzLnYxLlRvb2wSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIo0BCg9DYWxsVG9vbFJlcXVlc3QSNAoIdXBzdHJlYW0YASABKAsyGi5wb3J0Y3VsbGlzLnYxLlVwc3RyZWFtUmVmQga6SAPIAQESGAoEbmFtZRgCIAEoCUIKukgHcgUQARiABBIqCglhcmd1bWVudHMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ir4BChBDYWxsVG9vbFJlc3BvbnNlEg8KB2NhbGxfaWQYASABKAkSLAoHY29udGVudBgCIAMoCzIbLnBvcnRjdWxsaXMudjEuQ29udGVudEJsb2NrEjIKEnN0cnVjdHVyZWRfY29udGVudBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIQCghpc19lcnJvchgEIAEoCBIlCgRtZXRhGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCL+AQoQQXV0aG9yaXplUmVxdWVzdBIuCgVhZ2VudBgBIAEoCzIXLnBvcnRjdWxsaXMudjEuQWdlbnRSZWZCBrpIA8gBARIYCgR0b29sGAIgASgJQgq6SAdyBRABGIAEEioKCWFyZ3VtZW50cxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGQoHc2Vzc2lvbhgEIAEoCUIIukgFcgMYgAESGQoIdXBzdHJlYW0YBSABKAlCB7pIBHICGEASPgoNYXBwcm92YWxfd2FpdBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAIqcCChFBdXRob3JpemVSZXNwb25zZRImCgdvdXRjb21lGAEgASgOMhUucG9ydGN1bGxpcy52MS5FZmZlY3QSEwoLZGVjaXNpb25faWQYAiABKAkSLQoGcmVhc29uGAMgASgOMh0ucG9ydGN1bGxpcy52MS5EZWNpc2lvblJlYXNvbhIQCghydWxlX2lkcxgEIAMoCRIPCgdtZXNzYWdlGAUgASgJEhMKC2FwcHJvdmFsX2lkGAYgASgJEjgKFGFwcHJvdmFsX2V4cGlyZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0Cg5hcHByb3ZhbF9zdGF0ZRgIIAEoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZTKbAgoLVG9vbFNlcnZpY2USWQoJTGlzdFRvb2xzEh8ucG9ydGN1bGxpcy52MS5MaXN0VG9vbHNSZXF1ZXN0GiAucG9ydGN1bGxpcy52MS5MaXN0VG9vbHNSZXNwb25zZSIJkAIBqrsYAhgDElYKCENhbGxUb29sEh4ucG9ydGN1bGxpcy52MS5DYWxsVG9vbFJlcXVlc3QaHy5wb3J0Y3VsbGlzLnYxLkNhbGxUb29sUmVzcG9uc2UiCZACAKq7GAIYAxJZCglBdXRob3JpemUSHy5wb3J0Y3VsbGlzLnYxLkF1dGhvcml6ZVJlcXVlc3QaIC5wb3J0Y3VsbGlzLnYxLkF1dGhvcml6ZVJlc3BvbnNlIgmQAgCquxgCGANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_portcullis_v1_access, file_portcullis_v1_agent, file_portcullis_v1_approval, file_portcullis_v1_decision, file_portcullis_v1_policy_rule, file_portcullis_v1_tool, file_portcullis_v1_upstream]);
 
 /**
  * ListToolsRequest asks for one page.
@@ -171,6 +179,132 @@ export const CallToolResponseSchema: GenMessage<CallToolResponse> = /*@__PURE__*
   messageDesc(file_portcullis_v1_tool_service, 3);
 
 /**
+ * AuthorizeRequest is a call that is to be made elsewhere.
+ *
+ * @generated from message portcullis.v1.AuthorizeRequest
+ */
+export type AuthorizeRequest = Message<"portcullis.v1.AuthorizeRequest"> & {
+  /**
+   * Who is going to make it.
+   *
+   * @generated from field: portcullis.v1.AgentRef agent = 1;
+   */
+  agent?: AgentRef | undefined;
+
+  /**
+   * The name of the tool.
+   *
+   * @generated from field: string tool = 2;
+   */
+  tool: string;
+
+  /**
+   * The arguments; unset = `{}`. At most 64 KiB as JSON. Numbers are doubles, as in CallToolRequest.
+   *
+   * @generated from field: google.protobuf.Struct arguments = 3;
+   */
+  arguments?: JsonObject | undefined;
+
+  /**
+   * Identifies the session for rules that count by session. Empty = the agent's calls without a session count together.
+   *
+   * @generated from field: string session = 4;
+   */
+  session: string;
+
+  /**
+   * What policies' upstream patterns are matched against. Empty = only `*` matches.
+   *
+   * @generated from field: string upstream = 5;
+   */
+  upstream: string;
+
+  /**
+   * How long to wait for a human when approval is needed, at most 60 seconds. Unset = not at all.
+   *
+   * @generated from field: google.protobuf.Duration approval_wait = 6;
+   */
+  approvalWait?: Duration | undefined;
+};
+
+/**
+ * Describes the message portcullis.v1.AuthorizeRequest.
+ * Use `create(AuthorizeRequestSchema)` to create a new message.
+ */
+export const AuthorizeRequestSchema: GenMessage<AuthorizeRequest> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_tool_service, 4);
+
+/**
+ * AuthorizeResponse is the Decision in short.
+ *
+ * @generated from message portcullis.v1.AuthorizeResponse
+ */
+export type AuthorizeResponse = Message<"portcullis.v1.AuthorizeResponse"> & {
+  /**
+   * What was decided. Only ALLOW lets the call be made, this once.
+   *
+   * @generated from field: portcullis.v1.Effect outcome = 1;
+   */
+  outcome: Effect;
+
+  /**
+   * The id of the call and of its Decision, as GetDecision takes it.
+   *
+   * @generated from field: string decision_id = 2;
+   */
+  decisionId: string;
+
+  /**
+   * What led to it.
+   *
+   * @generated from field: portcullis.v1.DecisionReason reason = 3;
+   */
+  reason: DecisionReason;
+
+  /**
+   * The rules that decided, as `policy slug/rule id`.
+   *
+   * @generated from field: repeated string rule_ids = 4;
+   */
+  ruleIds: string[];
+
+  /**
+   * Written for people.
+   *
+   * @generated from field: string message = 5;
+   */
+  message: string;
+
+  /**
+   * The approval to wait for when the outcome is REQUIRE_APPROVAL; the same request is answered ALLOW once when it is approved.
+   *
+   * @generated from field: string approval_id = 6;
+   */
+  approvalId: string;
+
+  /**
+   * When that approval expires.
+   *
+   * @generated from field: google.protobuf.Timestamp approval_expire_time = 7;
+   */
+  approvalExpireTime?: Timestamp | undefined;
+
+  /**
+   * How far that approval is: DENIED when it was answered so while the request waited.
+   *
+   * @generated from field: portcullis.v1.ApprovalState approval_state = 8;
+   */
+  approvalState: ApprovalState;
+};
+
+/**
+ * Describes the message portcullis.v1.AuthorizeResponse.
+ * Use `create(AuthorizeResponseSchema)` to create a new message.
+ */
+export const AuthorizeResponseSchema: GenMessage<AuthorizeResponse> = /*@__PURE__*/
+  messageDesc(file_portcullis_v1_tool_service, 5);
+
+/**
  * ToolService lists and calls tools as an MCP client would, through the same checks: every call gets its Decision. It serves the
  * caller's own project only.
  *
@@ -203,6 +337,21 @@ export const ToolService: GenService<{
     methodKind: "unary";
     input: typeof CallToolRequestSchema;
     output: typeof CallToolResponseSchema;
+  },
+  /**
+   * Authorize decides a call that the gateway does not forward, for code that makes it itself, and records the Decision. The outcome is data:
+   * only what keeps it from being decided is an error. NOT_FOUND when there is no such agent. An agent's own credential may name only
+   * that agent, a User's any agent of the project; one with grants that name upstreams must name one of them. Who asks is believed:
+   * an ALLOW counts for rules with state as a call that was made. So give agents that are not trusted with that keys whose grants name
+   * upstreams, and write such rules about those. Whoever asked in an agent's name can't approve the call without
+   * `allow_self_approval`.
+   *
+   * @generated from rpc portcullis.v1.ToolService.Authorize
+   */
+  authorize: {
+    methodKind: "unary";
+    input: typeof AuthorizeRequestSchema;
+    output: typeof AuthorizeResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_portcullis_v1_tool_service, 0);

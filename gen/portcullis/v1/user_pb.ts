@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/user.proto.
  */
 export const file_portcullis_v1_user: GenFile = /*@__PURE__*/
-  fileDesc("Chhwb3J0Y3VsbGlzL3YxL3VzZXIucHJvdG8SDXBvcnRjdWxsaXMudjEi7wEKBFVzZXISCgoCaWQYASABKAkSEgoKcHJvamVjdF9pZBgCIAEoCRIQCgh1c2VybmFtZRgDIAEoCRINCgVlbWFpbBgEIAEoCRIkCgZzY29wZXMYBSADKA4yFC5wb3J0Y3VsbGlzLnYxLlNjb3BlEhAKCGRpc2FibGVkGAYgASgIEgwKBGV0YWcYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcGIGcHJvdG8z", [file_google_protobuf_timestamp, file_portcullis_v1_scope]);
+  fileDesc("Chhwb3J0Y3VsbGlzL3YxL3VzZXIucHJvdG8SDXBvcnRjdWxsaXMudjEi/gEKBFVzZXISCgoCaWQYASABKAkSEgoKcHJvamVjdF9pZBgCIAEoCRIQCgh1c2VybmFtZRgDIAEoCRINCgVlbWFpbBgEIAEoCRIkCgZzY29wZXMYBSADKA4yFC5wb3J0Y3VsbGlzLnYxLlNjb3BlEhAKCGRpc2FibGVkGAYgASgIEgwKBGV0YWcYByABKAkSLwoLY3JlYXRlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgV0ZWFtcxgKIAMoCWIGcHJvdG8z", [file_google_protobuf_timestamp, file_portcullis_v1_scope]);
 
 /**
  * User is a human who acts, with a password or through an ApiKey. The password is never returned.
@@ -84,6 +84,13 @@ export type User = Message<"portcullis.v1.User"> & {
    * @generated from field: google.protobuf.Timestamp update_time = 9;
    */
   updateTime?: Timestamp | undefined;
+
+  /**
+   * Names of teams, which policies can name as subjects.
+   *
+   * @generated from field: repeated string teams = 10;
+   */
+  teams: string[];
 };
 
 /**

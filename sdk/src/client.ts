@@ -1,8 +1,11 @@
 import { type Client, createClient, type Transport } from '@connectrpc/connect';
 import { createConnectTransport } from '@connectrpc/connect-web';
+import { AgentService } from '../../gen/portcullis/v1/agent_service_pb.ts';
 import { ApiKeyService } from '../../gen/portcullis/v1/api_key_service_pb.ts';
+import { ApprovalService } from '../../gen/portcullis/v1/approval_service_pb.ts';
 import { AuthService } from '../../gen/portcullis/v1/auth_service_pb.ts';
 import { DecisionService } from '../../gen/portcullis/v1/decision_service_pb.ts';
+import { PolicyService } from '../../gen/portcullis/v1/policy_service_pb.ts';
 import { ProjectService } from '../../gen/portcullis/v1/project_service_pb.ts';
 import { StatsService } from '../../gen/portcullis/v1/stats_service_pb.ts';
 import { ToolService } from '../../gen/portcullis/v1/tool_service_pb.ts';
@@ -16,8 +19,11 @@ export interface PortcullisClient {
   readonly projects: Client<typeof ProjectService>;
   readonly auth: Client<typeof AuthService>;
   readonly apiKeys: Client<typeof ApiKeyService>;
+  readonly agents: Client<typeof AgentService>;
   readonly upstreams: Client<typeof UpstreamService>;
   readonly tools: Client<typeof ToolService>;
+  readonly policies: Client<typeof PolicyService>;
+  readonly approvals: Client<typeof ApprovalService>;
   readonly decisions: Client<typeof DecisionService>;
   readonly stats: Client<typeof StatsService>;
 }
@@ -63,8 +69,11 @@ export function createPortcullisClient(options: PortcullisClientOptions): Portcu
     projects: createClient(ProjectService, transport),
     auth: createClient(AuthService, transport),
     apiKeys: createClient(ApiKeyService, transport),
+    agents: createClient(AgentService, transport),
     upstreams: createClient(UpstreamService, transport),
     tools: createClient(ToolService, transport),
+    policies: createClient(PolicyService, transport),
+    approvals: createClient(ApprovalService, transport),
     decisions: createClient(DecisionService, transport),
     stats: createClient(StatsService, transport),
   };

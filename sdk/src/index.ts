@@ -19,4 +19,6 @@ export {
 } from './errors.ts';
 export { type LoginOptions, login } from './login.ts';
 export { type PageItem, paginate } from './paginate.ts';
+export { type WatchApprovalsOptions, type WatchedApproval, watchApprovals } from './watch-approvals.ts';
+export type { WatchCallbacks } from './watch-callbacks.ts';
 export { type WatchedDecision, type WatchOptions, type WatchRequest, watchDecisions } from './watch-decisions.ts';

@@ -1,16 +1,10 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
-import type {
-  WatchDecisionsRequestSchema,
-  WatchDecisionsResponse,
-} from '../../gen/portcullis/v1/decision_service_pb.ts';
-import type { PortcullisClient } from './client.ts';
 import { PortcullisError } from './errors.ts';
 
 /** One connection of a watch. */
-export interface WatchStream {
+export interface WatchStream<Response> {
   /** The next response; throws `connection_failed` when the stream ends, or is silent for too long. */
-  next(): Promise<WatchDecisionsResponse>;
+  next(): Promise<Response>;
   /** Ends the connection. */
   close(): void;
 }
@@ -22,16 +16,14 @@ export interface WatchStreamOptions {
 }
 
 /** Opens one connection; it is closed when the signal, which is not aborted yet, is aborted. */
-export function openWatchStream(
-  { decisions }: Pick<PortcullisClient, 'decisions'>,
-  request: MessageInitShape<typeof WatchDecisionsRequestSchema>,
+export function openWatchStream<Response>(
+  open: (signal: AbortSignal) => AsyncIterable<Response>,
   { signal, silenceMs }: WatchStreamOptions,
-): WatchStream {
+): WatchStream<Response> {
   const connection = new AbortController();
   const onAbort = () => connection.abort(signal?.reason);
   signal?.addEventListener('abort', onAbort);
-  const stream = decisions.watchDecisions(request, { signal: connection.signal });
-  const responses = stream[Symbol.asyncIterator]();
+  const responses = open(connection.signal)[Symbol.asyncIterator]();
   return {
     async next() {
       const silence = setTimeout(() => connection.abort(broken('was silent for too long')), silenceMs);
@@ -53,5 +45,5 @@ export function openWatchStream(
 }
 
 function broken(how: string): PortcullisError {
-  return new PortcullisError('connection_failed', `The stream of decisions ${how}.`, { code: Code.Unavailable });
+  return new PortcullisError('connection_failed', `The stream of the watch ${how}.`, { code: Code.Unavailable });
 }

@@ -13,6 +13,9 @@ it('reaches every service by its name', async () => {
     upstreams: { createUpstream: ({ slug }) => ({ upstream: { slug } }) },
     tools: { callTool: ({ name }) => ({ callId: `called ${name}` }) },
     decisions: { getDecision: ({ id }) => ({ decision: { id } }) },
+    policies: { getPolicy: () => ({ policy: { slug: 'no-deletes' } }) },
+    approvals: { approveCall: ({ id }) => ({ approval: { id } }) },
+    agents: { listAgents: () => ({ agents: [{ slug: 'bot' }] }) },
     stats: { getStats },
   });
   const client = createPortcullisClient({ baseUrl, apiKey: 'pc_1' });
@@ -23,6 +26,9 @@ it('reaches every service by its name', async () => {
   expect((await client.upstreams.createUpstream({ slug: 'files' })).upstream?.slug).toBe('files');
   expect((await client.tools.callTool({ name: 'echo' })).callId).toBe('called echo');
   expect((await client.decisions.getDecision({ id: 'd1' })).decision?.id).toBe('d1');
+  expect((await client.policies.getPolicy({})).policy?.slug).toBe('no-deletes');
+  expect((await client.approvals.approveCall({ id: 'a1' })).approval?.id).toBe('a1');
+  expect((await client.agents.listAgents({})).agents.map(({ slug }) => slug)).toEqual(['bot']);
   expect((await client.stats.getStats({})).stats?.version).toBe('1.2.3');
   expect(requests.map(({ method, path }) => `${method} ${path}`)).toEqual([
     'GET /portcullis.v1.ProjectService/ListProjects',
@@ -31,6 +37,9 @@ it('reaches every service by its name', async () => {
     'POST /portcullis.v1.UpstreamService/CreateUpstream',
     'POST /portcullis.v1.ToolService/CallTool',
     'GET /portcullis.v1.DecisionService/GetDecision',
+    'GET /portcullis.v1.PolicyService/GetPolicy',
+    'POST /portcullis.v1.ApprovalService/ApproveCall',
+    'GET /portcullis.v1.AgentService/ListAgents',
     'GET /portcullis.v1.StatsService/GetStats',
   ]);
 });

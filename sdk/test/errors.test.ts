@@ -158,6 +158,33 @@ describe('an answer that is not the gateway’s', () => {
     expect(error).toMatchObject({ reason: 'connection_failed', code: Code.Unavailable, message: 'HTTP 502' });
   });
 
+  it.each([
+    [400, 'unknown', Code.InvalidArgument],
+    [401, 'unknown', Code.Unauthenticated],
+    [403, 'unknown', Code.PermissionDenied],
+    [404, 'unknown', Code.NotFound],
+    [418, 'unknown', Code.FailedPrecondition],
+    [408, 'unknown', Code.DeadlineExceeded],
+    [413, 'unknown', Code.ResourceExhausted],
+    [429, 'rate_limit_exceeded', Code.ResourceExhausted],
+  ])('keeps the meaning of the status %i, whatever its body', async (status, reason, code) => {
+    const bodies = [
+      ['text/html', '<h1>No</h1>'],
+      ['application/json', '{"detail":"no"}'],
+      ['application/json', '{"code":"unavailable"}'],
+      ['application/json', '{"code":'],
+    ] as const;
+    for (const [type, body] of bodies) {
+      const { baseUrl } = await startFakeGateway({}, () => (_, response) => {
+        response.writeHead(status, { 'content-type': type, 'retry-after': '3' }).end(body);
+      });
+
+      const error = await failureOf(createPortcullisClient({ baseUrl }).stats.getStats({}));
+      expect(error).toMatchObject({ reason, code, retryAfterMs: 3000 });
+      expect(error.message).toBe(`Something on the way to the gateway refused the request with HTTP ${status}.`);
+    }
+  });
+
   it('is unknown when it is an error page', async () => {
     const { baseUrl } = await startFakeGateway({}, () => (_, response) => {
       response.writeHead(500, { 'content-type': 'text/html' }).end('<h1>Oops</h1>');

@@ -5,9 +5,12 @@ import { Code, ConnectError, type ConnectRouter, type ServiceImpl } from '@conne
 import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { onTestFinished } from 'vitest';
 import { ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
+import { AgentService } from '../../gen/portcullis/v1/agent_service_pb.ts';
 import { ApiKeyService } from '../../gen/portcullis/v1/api_key_service_pb.ts';
+import { ApprovalService } from '../../gen/portcullis/v1/approval_service_pb.ts';
 import { AuthService } from '../../gen/portcullis/v1/auth_service_pb.ts';
 import { DecisionService } from '../../gen/portcullis/v1/decision_service_pb.ts';
+import { PolicyService } from '../../gen/portcullis/v1/policy_service_pb.ts';
 import { ProjectService } from '../../gen/portcullis/v1/project_service_pb.ts';
 import { StatsService } from '../../gen/portcullis/v1/stats_service_pb.ts';
 import { ToolService } from '../../gen/portcullis/v1/tool_service_pb.ts';
@@ -21,6 +24,9 @@ export interface FakeServices {
   upstreams?: Partial<ServiceImpl<typeof UpstreamService>>;
   tools?: Partial<ServiceImpl<typeof ToolService>>;
   decisions?: Partial<ServiceImpl<typeof DecisionService>>;
+  agents?: Partial<ServiceImpl<typeof AgentService>>;
+  approvals?: Partial<ServiceImpl<typeof ApprovalService>>;
+  policies?: Partial<ServiceImpl<typeof PolicyService>>;
   stats?: Partial<ServiceImpl<typeof StatsService>>;
 }
 
@@ -75,6 +81,9 @@ export function routesOf(services: FakeServices): (router: ConnectRouter) => voi
     router.service(UpstreamService, services.upstreams ?? {});
     router.service(ToolService, services.tools ?? {});
     router.service(DecisionService, services.decisions ?? {});
+    router.service(AgentService, services.agents ?? {});
+    router.service(ApprovalService, services.approvals ?? {});
+    router.service(PolicyService, services.policies ?? {});
     router.service(StatsService, services.stats ?? {});
   };
 }

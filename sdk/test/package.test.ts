@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
+import { Effect } from '../../gen/portcullis/v1/policy_rule_pb.ts';
 import { type FakeServices, startFakeGateway } from './fake-gateway.ts';
 
 const run = promisify(execFile);
@@ -55,7 +56,7 @@ afterAll(() => rm(work, { recursive: true, force: true }));
 async function readmeProgram(baseUrl: string): Promise<string> {
   const readme = await readFile(join(sdk, 'README.md'), 'utf8');
   const snippets = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code]) => code);
-  expect(snippets).toHaveLength(5);
+  expect(snippets).toHaveLength(6);
   return snippets.join('\n').replaceAll('http://127.0.0.1:8000', baseUrl);
 }
 
@@ -72,7 +73,7 @@ it('holds the README, the licence, and code with types for each entry point, and
   expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json', 'dist/sdk/src/index.js']));
   expect(files.filter((path) => !/^(LICENSE|README\.md|package\.json|dist\/.+\.(js|d\.ts))$/.test(path))).toEqual([]);
   const targets = JSON.stringify(manifest.exports).match(/dist\/[^"]+/g) ?? [];
-  expect(targets).toHaveLength(4);
+  expect(targets).toHaveLength(6);
   expect(files).toEqual(expect.arrayContaining(targets));
 });
 
@@ -114,12 +115,27 @@ describe('installed into an empty project', () => {
       `paginate(client.upstreams.listUpstreams, { pagesize: 3 });`,
       `paginate(client.tools.callTool, {});`,
       `isPortcullisError(undefined, 'no_such_reason');`,
+      `import { createGuard, guardMiddleware } from '@portcullis/sdk/guard';`,
+      `createGuard(client, { agentId: 'bot', onError: 'pass' });`,
+      `createGuard(client, {});`,
+      `createGuard(client, { agentId: 'bot' })('pay', (amount: number) => amount)('20');`,
+      `guardMiddleware({}, { client, agentId: 'bot' });`,
     ];
     await writeFile(join(work, 'project/wrong.ts'), program.join('\n'));
 
     const problems = await check('wrong.ts', ['--noEmit', '--module', 'nodenext']);
 
-    expect([...problems.matchAll(/wrong\.ts\((\d+),/g)].map(([, line]) => line)).toEqual(['2', '3', '4', '5', '6']);
+    expect([...problems.matchAll(/wrong\.ts\((\d+),/g)].map(([, line]) => line)).toEqual([
+      '2',
+      '3',
+      '4',
+      '5',
+      '6',
+      '8',
+      '9',
+      '10',
+      '11',
+    ]);
   });
 
   it('runs the README', async () => {
@@ -135,7 +151,7 @@ describe('installed into an empty project', () => {
     for await (const line of createInterface(program.stdout)) {
       lines.push(line);
       // The last snippet watches until it is stopped.
-      if (lines.length === 6) program.kill();
+      if (lines.length === 8) program.kill();
     }
     if (program.exitCode === null && program.signalCode === null) await once(program, 'exit');
 
@@ -145,6 +161,8 @@ describe('installed into an empty project', () => {
       'everything',
       'files',
       'ada',
+      'Refunded 20 for A-1.',
+      'Authorization denied: Refunds above 100 are not allowed.',
       'delete_everything Nothing may be deleted here.',
     ]);
     expect(new Set(requests.map(({ authorization }) => authorization))).toEqual(
@@ -168,6 +186,10 @@ const README_GATEWAY: FakeServices = {
       const text = args?.['message'] === 'hello' ? 'Echo: hello' : 'no message';
       return { callId: 'call-1', content: [{ value: { case: 'text', value: { text } } }] };
     },
+    authorize: ({ arguments: args }) =>
+      Number(args?.['amount']) > 100
+        ? { outcome: Effect.DENY, decisionId: 'call-2', message: 'Refunds above 100 are not allowed.' }
+        : { outcome: Effect.ALLOW, decisionId: 'call-3' },
   },
   upstreams: {
     listUpstreams: ({ pageToken }) =>

@@ -1,11 +1,5 @@
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Code } from '@connectrpc/connect';
-import type {
-  WatchDecisionsRequestSchema,
-  WatchDecisionsResponse,
-} from '../../gen/portcullis/v1/decision_service_pb.ts';
 import { type BackoffOptions, createBackoff, waitUntil } from './backoff.ts';
-import type { PortcullisClient } from './client.ts';
 import { isPortcullisError, type PortcullisError } from './errors.ts';
 import { openWatchStream } from './watch-stream.ts';
 
@@ -14,27 +8,39 @@ export interface WatchTiming extends BackoffOptions {
   readonly silenceMs: number;
 }
 
+/** The heartbeat of every watch is 15 seconds; one that is silent for 2.5 heartbeats is broken. */
+export const WATCH_TIMING: WatchTiming = { silenceMs: 37_500, firstDelayMs: 500, maxDelayMs: 10_000 };
+
 export interface FollowOptions {
+  /** Where to begin; empty = as the watch says. */
+  readonly cursor: string;
   readonly signal: AbortSignal | undefined;
   /** Told why the connection broke, before the wait for the next one. */
   readonly onReconnect: ((error: PortcullisError) => void) | undefined;
   readonly timing: WatchTiming;
 }
 
+/** What every response of a watch has. */
+export interface WatchResponse {
+  readonly value: { readonly case: string | undefined };
+  readonly cursor: string;
+}
+
 /**
  * The responses of a watch over as many connections as it takes, each going on where the one before broke. Ends when the signal is
  * aborted; throws what connecting again can't mend.
  */
-export async function* followDecisions(
-  client: Pick<PortcullisClient, 'decisions'>,
-  request: Omit<MessageInitShape<typeof WatchDecisionsRequestSchema>, '$typeName' | '$unknown'>,
-  { signal, onReconnect, timing }: FollowOptions,
-): AsyncGenerator<WatchDecisionsResponse, void, undefined> {
+export async function* followWatch<Response extends WatchResponse>(
+  open: (cursor: string, signal: AbortSignal) => AsyncIterable<Response>,
+  options: FollowOptions,
+): AsyncGenerator<Response, void, undefined> {
+  const { signal, onReconnect, timing } = options;
   const backoff = createBackoff(timing);
   const isAborted = () => signal?.aborted === true;
-  let cursor = request.cursor ?? '';
+  let { cursor } = options;
   while (!isAborted()) {
-    const stream = openWatchStream(client, { ...request, cursor }, { signal, silenceMs: timing.silenceMs });
+    const from = cursor;
+    const stream = openWatchStream((opened) => open(from, opened), { signal, silenceMs: timing.silenceMs });
     let heard = false;
     let failure: PortcullisError;
     try {
@@ -42,7 +48,7 @@ export async function* followDecisions(
         const response = await stream.next();
         cursor = response.cursor;
         // A new connection soon sends a checkpoint; only what else comes shows that the connection is of use.
-        if (heard || response.value.case === 'decision') {
+        if (heard || response.value.case !== 'checkpoint') {
           backoff.reset();
         }
         heard = true;

@@ -1,3 +1,4 @@
+import type { DescMethod } from '@bufbuild/protobuf';
 import { createClient } from '@connectrpc/connect';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Health } from '../../gen/grpc/health/v1/health_pb.ts';
@@ -9,6 +10,7 @@ import { checkAccess } from '../../src/api/access.ts';
 import { createApiContext } from '../../src/api/context.ts';
 import { SERVICES } from '../../src/api/routes.ts';
 import { GatewayError } from '../../src/domain/errors.ts';
+import type { Principal } from '../../src/domain/principal.ts';
 import { createInstallation, type Installation, refusalOf, transportAs, withRights } from './installation.ts';
 
 let gateway: Installation;
@@ -20,6 +22,11 @@ beforeEach(async () => {
 afterEach(() => gateway.close());
 
 const PUBLIC = ['AuthService.Login', 'AuthService.RefreshToken'];
+const CALLS = ['ToolService.ListTools', 'ToolService.CallTool', 'ToolService.Authorize'];
+
+function partition<Item>(items: readonly Item[], isFirst: (item: Item) => boolean): [Item[], Item[]] {
+  return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
+}
 
 describe('who may call a method', () => {
   it('is checked for every method: a stranger reaches only the public ones', () => {
@@ -99,6 +106,51 @@ describe('who may call a method', () => {
 
   it('lets admin stand for every scope', async () => {
     expect(await gateway.as(gateway.otherAdmin, UpstreamService).listUpstreams({})).toMatchObject({ upstreams: [] });
+  });
+});
+
+describe('an agent that is not ACTIVE', () => {
+  it.each(['suspended', 'revoked'] as const)('may do nothing when it is %s, and is told why', (agentState) => {
+    const agent = { ...gateway.admin, kind: 'agent' as const, name: 'bot', agentState };
+    const values = createApiContext({ requestId: 'request-1', caller: agent });
+    const check = (method: DescMethod) => () => checkAccess({ method, values }, () => true);
+    const [open, closed] = partition(
+      SERVICES.flatMap((service) => service.methods),
+      (method) => [...PUBLIC, ...CALLS].includes(`${method.parent.name}.${method.name}`),
+    );
+    // Calls are denied on their path, where the denial is recorded.
+    for (const method of open) {
+      expect(check(method)).not.toThrow();
+    }
+    for (const method of closed) {
+      expect(check(method)).toThrow(
+        expect.objectContaining({
+          reason: 'permission_denied',
+          message: `The agent 'bot' is ${agentState.toUpperCase()}, so it may do nothing.`,
+          metadata: { agent_state: agentState },
+        }),
+      );
+    }
+    expect(open).toHaveLength(5);
+  });
+
+  it('is let through when it is ACTIVE', async () => {
+    const agent = { ...gateway.admin, kind: 'agent' as const, agentState: 'active' as const };
+    expect(await gateway.as(agent, UpstreamService).listUpstreams({})).toMatchObject({ upstreams: [] });
+  });
+
+  it('loses its open streams', async () => {
+    const agent = { ...gateway.admin, kind: 'agent' as const, agentState: 'active' as const };
+    const states = { now: agent as Principal };
+    const facts = { caller: agent, authenticate: () => states.now };
+    const client = createClient(DecisionService, transportAs(gateway.api, facts));
+    const stream = client.watchDecisions({})[Symbol.asyncIterator]();
+    expect((await stream.next()).value?.value.case).toBe('checkpoint');
+    states.now = { ...agent, agentState: 'suspended' };
+    const end = async () => {
+      for (;;) await stream.next();
+    };
+    expect(await refusalOf(end())).toMatchObject({ code: 'PermissionDenied', metadata: { agent_state: 'suspended' } });
   });
 });
 

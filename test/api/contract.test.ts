@@ -44,8 +44,27 @@ const ACCESS: Record<string, unknown> = {
   'UpstreamService.DeleteUpstream': ['scope', Scope.GATEWAY_WRITE],
   'UpstreamService.TestUpstream': ['scope', Scope.GATEWAY_WRITE],
   'UpstreamService.ListUpstreamTools': ['scope', Scope.GATEWAY_READ],
+  'AgentService.CreateAgent': ['scope', Scope.GATEWAY_WRITE],
+  'AgentService.GetAgent': ['scope', Scope.GATEWAY_READ],
+  'AgentService.ListAgents': ['scope', Scope.GATEWAY_READ],
+  'AgentService.UpdateAgent': ['scope', Scope.GATEWAY_WRITE],
+  'AgentService.DeleteAgent': ['scope', Scope.GATEWAY_WRITE],
+  'PolicyService.CreatePolicy': ['scope', Scope.GATEWAY_WRITE],
+  'PolicyService.GetPolicy': ['scope', Scope.GATEWAY_READ],
+  'PolicyService.ListPolicies': ['scope', Scope.GATEWAY_READ],
+  'PolicyService.ListPolicyVersions': ['scope', Scope.GATEWAY_READ],
+  'PolicyService.UpdatePolicy': ['scope', Scope.GATEWAY_WRITE],
+  'PolicyService.DeletePolicy': ['scope', Scope.GATEWAY_WRITE],
+  'PolicyService.SimulatePolicy': ['scope', Scope.GATEWAY_READ],
+  'ApprovalService.GetApproval': ['authenticated', true],
+  'ApprovalService.ListApprovals': ['authenticated', true],
+  'ApprovalService.ApproveCall': ['scope', Scope.APPROVALS_DECIDE],
+  'ApprovalService.DenyCall': ['scope', Scope.APPROVALS_DECIDE],
+  'ApprovalService.BatchResolveApprovals': ['scope', Scope.APPROVALS_DECIDE],
+  'ApprovalService.WatchApprovals': ['authenticated', true],
   'ToolService.ListTools': ['scope', Scope.TOOLS_CALL],
   'ToolService.CallTool': ['scope', Scope.TOOLS_CALL],
+  'ToolService.Authorize': ['scope', Scope.TOOLS_CALL],
   'StatsService.GetStats': ['scope', Scope.GATEWAY_READ],
   'DecisionService.GetDecision': ['scope', Scope.GATEWAY_READ],
   'DecisionService.ListDecisions': ['scope', Scope.GATEWAY_READ],
@@ -54,10 +73,12 @@ const ACCESS: Record<string, unknown> = {
 
 function expectedLevel(name: string): Level[] {
   const verb = name.split('.')[1] ?? '';
-  if (/^(Get|List|Watch)/.test(verb)) {
+  if (/^(Get|List|Watch|Simulate)/.test(verb)) {
     return [Level.NO_SIDE_EFFECTS];
   }
-  return /^(Update|Delete|Revoke|Test)/.test(verb) ? [Level.IDEMPOTENT] : [Level.IDEMPOTENCY_UNKNOWN];
+  return /^(Update|Delete|Revoke|Test|Approve|Deny|BatchResolve)/.test(verb)
+    ? [Level.IDEMPOTENT]
+    : [Level.IDEMPOTENCY_UNKNOWN];
 }
 
 describe('the contract', () => {

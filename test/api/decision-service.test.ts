@@ -2,10 +2,10 @@ import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DecisionReason, Face, OutcomeStatus } from '../../gen/portcullis/v1/decision_pb.ts';
 import { DecisionService, type WatchDecisionsResponse } from '../../gen/portcullis/v1/decision_service_pb.ts';
-import { Effect } from '../../gen/portcullis/v1/policy_pb.ts';
+import { Effect } from '../../gen/portcullis/v1/policy_rule_pb.ts';
 import { toOutcomeRow, toRow } from '../../src/decisions/decision-row.ts';
 import type { Decision } from '../../src/domain/decision.ts';
-import { type CallId, newId, type UpstreamId } from '../../src/domain/ids.ts';
+import { type ApprovalId, type CallId, newId, type PolicyId, type UpstreamId } from '../../src/domain/ids.ts';
 import type { Principal } from '../../src/domain/principal.ts';
 import { createInstallation, type Installation, refusalOf, take } from './installation.ts';
 
@@ -87,6 +87,60 @@ describe('a decision', () => {
     const client = gateway.as(gateway.admin, DecisionService);
     expect((await client.getDecision({ id: allowed.id })).decision?.outcome?.status).toBe(OutcomeStatus.UNKNOWN);
     expect((await client.getDecision({ id: denied.id })).decision?.outcome).toBeUndefined();
+  });
+
+  it('has no outcome when the call was made elsewhere', async () => {
+    const { upstreamId: _upstreamId, ...elsewhere } = decisionOf(gateway.admin, { face: 'api', upstreamSlug: '' });
+    await record(elsewhere);
+    const { decision } = await gateway.as(gateway.admin, DecisionService).getDecision({ id: elsewhere.id });
+    expect(decision).toMatchObject({ effect: Effect.ALLOW, upstreamId: '', upstreamSlug: '' });
+    expect(decision?.outcome).toBeUndefined();
+  });
+
+  it('explains itself with policies, failures, shadows, approval and session', async () => {
+    const policy = { id: '0199aaaa-0000-7000-8000-0000000000aa' as PolicyId, slug: 'payments', version: 3 };
+    const failure = {
+      ruleId: 'payments/limit',
+      path: 'items[1].amount',
+      check: 'maximum',
+      expected: '100',
+      actual: '120',
+    };
+    const decision = decisionOf(gateway.admin, {
+      effect: 'require_approval',
+      ruleIds: ['payments/limit'],
+      policies: [policy],
+      failures: [failure],
+      shadow: [
+        {
+          policy: { ...policy, slug: 'strict', version: 1 },
+          effect: 'deny',
+          ruleIds: ['strict/all'],
+          message: 'No.',
+          failures: [{ ...failure, ruleId: 'strict/all' }],
+        },
+      ],
+      approvalId: '0199aaaa-0000-7000-8000-0000000000bb' as ApprovalId,
+      session: 'session-1',
+    });
+    await record(decision);
+    const answer = await gateway.as(gateway.admin, DecisionService).getDecision({ id: decision.id });
+    expect(answer.decision).toMatchObject({
+      effect: Effect.REQUIRE_APPROVAL,
+      policies: [{ policyId: policy.id, slug: 'payments', version: 3 }],
+      failures: [failure],
+      shadowResults: [
+        {
+          policy: { policyId: policy.id, slug: 'strict', version: 1 },
+          effect: Effect.DENY,
+          ruleIds: ['strict/all'],
+          message: 'No.',
+          failures: [{ ...failure, ruleId: 'strict/all' }],
+        },
+      ],
+      approvalId: '0199aaaa-0000-7000-8000-0000000000bb',
+      session: 'session-1',
+    });
   });
 
   it('of another project, or of an upstream that is not granted, looks like one that does not exist', async () => {

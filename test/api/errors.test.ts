@@ -12,9 +12,8 @@ let gateway: Installation;
 afterEach(() => gateway?.close());
 
 async function callFailing(error: unknown) {
-  gateway = await createInstallation({
-    calls: { listTools: () => Promise.reject(error), callTool: () => Promise.reject(error) },
-  });
+  const fail = () => Promise.reject(error);
+  gateway = await createInstallation({ calls: { listTools: fail, callTool: fail, authorize: fail } });
   const client = gateway.as(gateway.admin, ToolService);
   return refusalOf(client.callTool({ upstream: { value: { case: 'slug', value: 'demo' } }, name: 'echo' }));
 }

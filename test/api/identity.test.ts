@@ -78,6 +78,20 @@ describe('a user', () => {
     expect((await client.updateUser({ id, email: '' })).user).toMatchObject({ email: '', disabled: true });
   });
 
+  it('is of the teams that it is given, until others replace them', async () => {
+    const client = gateway.as(gateway.admin, AuthService);
+    const { user } = await client.createUser({ ...ann, teams: { teams: ['finance', 'ops'] } });
+    const id = user?.id ?? '';
+    expect(user?.teams).toEqual(['finance', 'ops']);
+    expect((await client.updateUser({ id, email: '' })).user?.teams).toEqual(['finance', 'ops']);
+    expect((await client.updateUser({ id, teams: { teams: ['ops'] } })).user?.teams).toEqual(['ops']);
+    expect((await client.updateUser({ id, teams: {} })).user?.teams).toEqual([]);
+    for (const teams of [['Ops'], ['a', 'a'], ['-a'], ['']]) {
+      const refusal = await refusalOf(client.updateUser({ id, teams: { teams } }));
+      expect(refusal.violations).toMatchObject([{ field: expect.stringMatching(/^teams\.teams/) }]);
+    }
+  });
+
   it('cannot be the last admin and be removed', async () => {
     const refusal = await refusalOf(gateway.as(gateway.admin, AuthService).deleteUser({ id: gateway.admin.id }));
     expect(refusal).toMatchObject({ code: 'FailedPrecondition', metadata: { condition: 'last_admin' } });

@@ -47,11 +47,14 @@ export async function createInstallation(changes: Partial<ApiRoutesDeps> = {}, l
       stdioCommands: ['allowed-command'],
       probe: unused('probe'),
       calls: unused('calls'),
+      approvals: unused('approvals'),
+      simulate: unused<() => never>('simulate'),
       usage: { startTime: NOW, ofUpstream: () => ({ requests: 0, allowed: 0, denied: 0, approvalsRequired: 0 }) },
       health: { isHealthy: () => true },
       version: '1.2.3',
       watch: watch.watch,
       readiness: () => true,
+      requireFreshConfig: () => {},
       ...changes,
     },
     limits,
@@ -146,7 +149,7 @@ async function addProject(store: ApiRoutesDeps['store'], slug: string): Promise<
       slug,
       displayName: '',
       recordedArguments: 'redacted',
-      policyRules: [],
+      redactedKeys: [],
       defaultEffect: 'allow',
       revision: 1,
       createTime: NOW,
@@ -165,7 +168,15 @@ export async function addUser(
 ): Promise<Principal> {
   const known = await findUserByUsername(store.db, username);
   const id = known?.id ?? newId<PrincipalId>();
-  const principal: Principal = { kind: 'user', id, projectId, name: username, scopes: new Set(scopes), grants: 'all' };
+  const principal: Principal = {
+    kind: 'user',
+    id,
+    projectId,
+    name: username,
+    scopes: new Set(scopes),
+    grants: 'all',
+    teams: [],
+  };
   if (known !== undefined) {
     return principal;
   }
@@ -177,6 +188,7 @@ export async function addUser(
       email: '',
       passwordHash: 'hash',
       scopes,
+      teams: [],
       disabled: false,
       tokensValidAfter: 0,
       revision: 1,
@@ -192,6 +204,6 @@ function unused<Part extends object>(name: string): Part {
   const fail = () => {
     throw new Error(`${name} is not part of this test`);
   };
-  // Every property of the part is a function that fails.
-  return new Proxy({}, { get: () => fail }) as Part;
+  // Every property of the part is a function that fails, and so is the part.
+  return new Proxy(fail, { get: () => fail }) as unknown as Part;
 }

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Effect } from '../../gen/portcullis/v1/policy_pb.ts';
+import { Effect } from '../../gen/portcullis/v1/policy_rule_pb.ts';
 import { RecordedArguments } from '../../gen/portcullis/v1/project_pb.ts';
 import { ProjectService } from '../../gen/portcullis/v1/project_service_pb.ts';
+import { findProjectBySlug } from '../../src/db/projects.ts';
 import { createInstallation, type Installation, refusalOf, withRights } from './installation.ts';
 
 let gateway: Installation;
@@ -13,13 +14,6 @@ beforeEach(async () => {
 afterEach(() => gateway.close());
 
 const bySlug = (slug: string) => ({ value: { case: 'slug' as const, value: slug } });
-const denyDeletes = {
-  id: 'no-deletes',
-  upstreamPattern: '*',
-  toolPattern: 'delete_*',
-  effect: Effect.DENY,
-  message: 'Ask Ann.',
-};
 
 describe('a project', () => {
   it('is created with safe defaults', async () => {
@@ -28,46 +22,38 @@ describe('a project', () => {
       slug: 'blue',
       recordedArguments: RecordedArguments.REDACTED,
       defaultEffect: Effect.DENY,
-      policyRules: [],
+      redactedKeys: [],
       etag: '1',
     });
   });
 
-  it('keeps the order of its rules and names those that have no id', async () => {
-    const client = gateway.as(gateway.admin, ProjectService);
-    const allowEcho = { upstreamPattern: 'demo', toolPattern: 'echo', effect: Effect.ALLOW };
-    const { project } = await client.updateProject({ etag: '1', policyRules: { rules: [denyDeletes, allowEcho] } });
-    expect(project?.policyRules).toMatchObject([
-      denyDeletes,
-      { ...allowEcho, id: expect.stringMatching(/^[0-9a-f-]{36}$/) },
-    ]);
-  });
-
   it('keeps what an update does not set', async () => {
     const client = gateway.as(gateway.admin, ProjectService);
-    await client.updateProject({ displayName: 'Main', policyRules: { rules: [denyDeletes] } });
+    await client.updateProject({ displayName: 'Main', redactedKeys: { keys: ['iban', 'pin'] } });
     const { project } = await client.updateProject({ defaultEffect: Effect.DENY });
     expect(project).toMatchObject({
       displayName: 'Main',
-      policyRules: [denyDeletes],
+      redactedKeys: ['iban', 'pin'],
       defaultEffect: Effect.DENY,
       etag: '3',
     });
   });
 
-  it('loses all its rules by an empty list', async () => {
+  it('masks no further names after an empty list', async () => {
     const client = gateway.as(gateway.admin, ProjectService);
-    await client.updateProject({ policyRules: { rules: [denyDeletes] } });
-    const { project } = await client.updateProject({ policyRules: { rules: [] } });
-    expect(project?.policyRules).toEqual([]);
+    await client.updateProject({ redactedKeys: { keys: ['iban'] } });
+    const { project } = await client.updateProject({ redactedKeys: { keys: [] } });
+    expect(project?.redactedKeys).toEqual([]);
   });
 
-  it('refuses two rules with one id and patterns with a star in the middle', async () => {
-    const client = gateway.as(gateway.admin, ProjectService);
-    const twice = await refusalOf(client.updateProject({ policyRules: { rules: [denyDeletes, denyDeletes] } }));
-    expect(twice.violations).toEqual([{ field: 'policy_rules', description: 'each rule id may be used once' }]);
-    const star = client.updateProject({ policyRules: { rules: [{ ...denyDeletes, toolPattern: 'a*b' }] } });
-    expect((await refusalOf(star)).violations).toMatchObject([{ field: 'policy_rules.rules[0].tool_pattern' }]);
+  it('is not changed by a credential whose grants name upstreams', async () => {
+    const limited = { ...gateway.admin, grants: new Set<never>() };
+    const refusal = await refusalOf(gateway.as(limited, ProjectService).updateProject({ displayName: 'mine' }));
+    expect(refusal).toMatchObject({
+      code: 'PermissionDenied',
+      message:
+        'A credential whose grants name upstreams cannot change the project, which decides for all of them. Use one that reaches all upstreams.',
+    });
   });
 
   it('is not changed or deleted with a stale etag', async () => {
@@ -127,5 +113,72 @@ describe('the list of projects', () => {
     expect(second.nextPageToken).toBe('');
     const own = await gateway.as(gateway.otherAdmin, ProjectService).listProjects({});
     expect(own.projects.map(({ slug }) => slug)).toEqual(['other']);
+  });
+});
+
+describe('the webhook of a project', () => {
+  const secret = `whsec_${Buffer.alloc(24, 7).toString('base64')}`;
+  const webhook = { url: 'https://hooks.example.com/approvals?team=blue', secret };
+
+  it('is shown without its secret, which is stored sealed', async () => {
+    const client = gateway.as(gateway.admin, ProjectService);
+    const { project } = await client.updateProject({ approvalWebhook: webhook });
+    expect(project?.approvalWebhook).toMatchObject({
+      url: 'https://hooks.example.com/approvals?team=blue',
+      secret: '',
+    });
+    const stored = await findProjectBySlug(gateway.store.db, 'default');
+    const { sealedSecret = '' } = stored?.approvalWebhook ?? {};
+    expect(sealedSecret).not.toContain(secret);
+    expect(await gateway.box.open('webhook', sealedSecret)).toBe(secret);
+  });
+
+  it('comes with a new project', async () => {
+    const { project } = await gateway
+      .as(gateway.admin, ProjectService)
+      .createProject({ slug: 'blue', approvalWebhook: webhook });
+    expect(project?.approvalWebhook).toMatchObject({ url: webhook.url, secret: '' });
+  });
+
+  it('keeps its secret when another URL comes without one, and is removed by an empty URL', async () => {
+    const client = gateway.as(gateway.admin, ProjectService);
+    await client.updateProject({ approvalWebhook: webhook });
+    await client.updateProject({ approvalWebhook: { url: 'http://other.example.com/' } });
+    const moved = await findProjectBySlug(gateway.store.db, 'default');
+    expect(moved?.approvalWebhook?.url).toBe('http://other.example.com/');
+    expect(await gateway.box.open('webhook', moved?.approvalWebhook?.sealedSecret ?? '')).toBe(secret);
+    expect((await client.updateProject({ displayName: 'x' })).project?.approvalWebhook?.url).toBe(
+      'http://other.example.com/',
+    );
+    const { project } = await client.updateProject({ approvalWebhook: { url: '' } });
+    expect(project?.approvalWebhook).toBeUndefined();
+    expect((await findProjectBySlug(gateway.store.db, 'default'))?.approvalWebhook).toBeUndefined();
+  });
+
+  it.each([
+    [{ ...webhook, url: 'ftp://hooks.example.com/' }, 'url', 'must be an http or https URL'],
+    [
+      { ...webhook, url: 'https://me:pw@hooks.example.com/' },
+      'url',
+      'must not hold credentials; deliveries are signed',
+    ],
+    [{ ...webhook, url: '' }, 'url', 'must be set when a secret is given'],
+    [{ ...webhook, secret: '' }, 'secret', 'must be given: nothing is stored for it'],
+    [{ ...webhook, secret: `whsec_${'A'.repeat(33)}` }, 'secret', 'must be whsec_ and the base64 of 24 to 64 bytes'],
+  ])('is refused as %j', async (approvalWebhook, field, description) => {
+    const client = gateway.as(gateway.admin, ProjectService);
+    const violations = [{ field: `approval_webhook.${field}`, description }];
+    expect(await refusalOf(client.updateProject({ approvalWebhook }))).toMatchObject({
+      reason: 'ERROR_REASON_VALIDATION_FAILED',
+      violations,
+    });
+    expect(await refusalOf(client.createProject({ slug: 'blue', approvalWebhook }))).toMatchObject({ violations });
+  });
+
+  it('has a secret of the form that Standard Webhooks wants', async () => {
+    const client = gateway.as(gateway.admin, ProjectService);
+    const refusal = await refusalOf(client.updateProject({ approvalWebhook: { ...webhook, secret: 'hunter2' } }));
+    expect(refusal.violations).toMatchObject([{ field: 'approval_webhook.secret' }]);
+    expect(gateway.logLines.join('')).not.toContain('hunter2');
   });
 });

@@ -1,9 +1,22 @@
 import { create } from '@bufbuild/protobuf';
+import { createClient } from '@connectrpc/connect';
 import { afterEach, describe, expect, it } from 'vitest';
-import { CallToolRequestSchema, ToolService } from '../../gen/portcullis/v1/tool_service_pb.ts';
+import { DecisionReason } from '../../gen/portcullis/v1/decision_pb.ts';
+import { Effect } from '../../gen/portcullis/v1/policy_rule_pb.ts';
+import {
+  AuthorizeRequestSchema,
+  AuthorizeResponseSchema,
+  CallToolRequestSchema,
+  ToolService,
+} from '../../gen/portcullis/v1/tool_service_pb.ts';
 import type { ToolCalls } from '../../src/api/tool-service.ts';
+import type { Approval } from '../../src/domain/approval.ts';
+import type { Decision } from '../../src/domain/decision.ts';
 import { GatewayError } from '../../src/domain/errors.ts';
-import { createInstallation, type Installation, refusalOf } from './installation.ts';
+import type { CallId, PrincipalId, ProjectId } from '../../src/domain/ids.ts';
+import type { Principal } from '../../src/domain/principal.ts';
+import type { AuthorizeResult } from '../../src/pipeline/authorize.ts';
+import { createInstallation, type Installation, refusalOf, transportAs } from './installation.ts';
 
 let gateway: Installation;
 
@@ -15,14 +28,37 @@ const echo = {
   arguments: { text: 'hello' },
 };
 
+const allowed: Decision = {
+  id: '0199aaaa-0000-7000-8000-00000000000a' as CallId,
+  projectId: 'project' as ProjectId,
+  createTime: 1_800_000_000_000,
+  requestId: 'request-1',
+  face: 'api',
+  era: 'legacy',
+  principalKind: 'agent',
+  principalId: 'bot' as PrincipalId,
+  principalName: 'bot',
+  upstreamSlug: '',
+  method: 'tools/call',
+  effect: 'allow',
+  reason: 'rule',
+  ruleIds: ['payments/small', 'payments/known'],
+  message: 'Allowed.',
+  requestBytes: 2,
+};
+
 /** A client of a gateway whose pipeline answers so, and the calls that reached it. */
-async function clientOf(answer: unknown) {
+async function clientOf(answer: unknown, ruling: AuthorizeResult = { decision: allowed }) {
   const seen: unknown[] = [];
   const calls: ToolCalls = {
     listTools: async () => [{ name: 'echo' }, { name: 'add', title: 'Add' }],
-    async callTool({ signal: _signal, ...call }) {
+    async callTool({ signal: _signal, authenticate: _authenticate, ...call }) {
       seen.push(call);
       return { callId: 'call-1', result: answer };
+    },
+    async authorize({ signal: _signal, authenticate: _authenticate, ...call }) {
+      seen.push(call);
+      return ruling;
     },
   };
   gateway = await createInstallation({ calls });
@@ -105,9 +141,8 @@ describe('a call of a tool', () => {
     const denied = new GatewayError('policy_denied', 'Ask Ann.', {
       metadata: { call_id: 'call-1', rule: 'no-deletes' },
     });
-    gateway = await createInstallation({
-      calls: { listTools: () => Promise.reject(denied), callTool: () => Promise.reject(denied) },
-    });
+    const fail = () => Promise.reject(denied);
+    gateway = await createInstallation({ calls: { listTools: fail, callTool: fail, authorize: fail } });
     expect(await refusalOf(gateway.as(gateway.admin, ToolService).callTool(echo))).toMatchObject({
       code: 'PermissionDenied',
       reason: 'ERROR_REASON_POLICY_DENIED',
@@ -116,12 +151,164 @@ describe('a call of a tool', () => {
     });
   });
 
+  it('that needs approval names the approval and its end', async () => {
+    const metadata = {
+      call_id: 'call-1',
+      rule: 'payments/large',
+      approval_id: 'approval-1',
+      approval_state: 'pending',
+      expires_at: '2027-01-15T08:00:00.000Z',
+    };
+    const held = new GatewayError('approval_required', 'Ask Ann.', { metadata });
+    const fail = () => Promise.reject(held);
+    gateway = await createInstallation({ calls: { listTools: fail, callTool: fail, authorize: fail } });
+    expect(await refusalOf(gateway.as(gateway.admin, ToolService).callTool(echo))).toMatchObject({
+      code: 'FailedPrecondition',
+      reason: 'ERROR_REASON_APPROVAL_REQUIRED',
+      message: 'Ask Ann.',
+      metadata,
+    });
+  });
+
+  it('can check its credential again, raw: the path of a call records what became of it', async () => {
+    const checks: unknown[] = [];
+    gateway = await createInstallation({
+      calls: {
+        listTools: async () => [],
+        async callTool({ authenticate }) {
+          checks.push(await authenticate());
+          return { callId: 'call-1', result: { content: [] } };
+        },
+        authorize: () => Promise.reject(new Error()),
+      },
+    });
+    const suspended: Principal = { ...gateway.admin, kind: 'agent', agentState: 'suspended' };
+    const facts = { caller: gateway.admin, authenticate: () => suspended };
+    await createClient(ToolService, transportAs(gateway.api, facts)).callTool(echo);
+    expect(checks).toEqual([suspended]);
+  });
+
   it('is refused with numbers that JSON cannot hold', async () => {
     const { client, seen } = await clientOf({ content: [] });
     const request = create(CallToolRequestSchema, { ...echo, arguments: { list: [1, Number.NaN] } });
     const refusal = await refusalOf(client.callTool(request));
     expect(refusal.violations).toMatchObject([{ field: 'arguments' }]);
     expect(seen).toEqual([]);
+  });
+});
+
+describe('a question about a call that is made elsewhere', () => {
+  const bot = { value: { case: 'slug' as const, value: 'bot' } };
+
+  it('goes through the pipeline with all it says', async () => {
+    const { client, seen } = await clientOf(undefined);
+    await client.authorize({
+      agent: bot,
+      tool: 'transfer',
+      arguments: { amount: 120, to: 'Zoë' },
+      session: 's-1',
+      upstream: 'bank',
+      approvalWait: { seconds: 1n, nanos: 500_000_000 },
+    });
+    await client.authorize({ agent: { value: { case: 'id', value: gateway.admin.id } }, tool: 'echo' });
+    const common = { principal: gateway.admin, requestId: 'request-1' };
+    expect(seen).toEqual([
+      {
+        ...common,
+        agent: 'bot',
+        tool: 'transfer',
+        arguments: { amount: 120, to: 'Zoë' },
+        requestBytes: 26,
+        session: 's-1',
+        upstream: 'bank',
+        approvalWaitMs: 1500,
+      },
+      {
+        ...common,
+        agent: gateway.admin.id,
+        tool: 'echo',
+        arguments: {},
+        requestBytes: 2,
+        session: '',
+        upstream: '',
+        approvalWaitMs: 0,
+      },
+    ]);
+  });
+
+  it('is answered with the decision in short', async () => {
+    const { client } = await clientOf(undefined);
+    expect(await client.authorize({ agent: bot, tool: 'transfer' })).toEqual(
+      create(AuthorizeResponseSchema, {
+        outcome: Effect.ALLOW,
+        decisionId: '0199aaaa-0000-7000-8000-00000000000a',
+        reason: DecisionReason.RULE,
+        ruleIds: ['payments/small', 'payments/known'],
+        message: 'Allowed.',
+      }),
+    );
+  });
+
+  it('is answered with the approval to wait for', async () => {
+    const decision: Decision = { ...allowed, effect: 'require_approval', message: 'Ask Ann.' };
+    const approval = { id: 'approval-1', expireTime: 1_800_000_000_500 } as Approval; // the rest is not shown
+    const { client } = await clientOf(undefined, { decision, approval });
+    expect(await client.authorize({ agent: bot, tool: 'transfer' })).toMatchObject({
+      outcome: Effect.REQUIRE_APPROVAL,
+      message: 'Ask Ann.',
+      approvalId: 'approval-1',
+      approvalExpireTime: { seconds: 1_800_000_000n, nanos: 500_000_000 },
+    });
+  });
+
+  it.each([
+    ['rule', DecisionReason.RULE],
+    ['project_default', DecisionReason.PROJECT_DEFAULT],
+    ['approval', DecisionReason.APPROVAL],
+    ['agent_inactive', DecisionReason.AGENT_INACTIVE],
+    ['approvals_exhausted', DecisionReason.APPROVALS_EXHAUSTED],
+  ] as const)('tells the reason %s', async (reason, shown) => {
+    const { client } = await clientOf(undefined, { decision: { ...allowed, effect: 'deny', reason } });
+    expect(await client.authorize({ agent: bot, tool: 'x' })).toMatchObject({ outcome: Effect.DENY, reason: shown });
+  });
+
+  it('takes arguments of 64 KiB as JSON, and refuses larger ones', async () => {
+    const { client, seen } = await clientOf(undefined);
+    // {"text":"…"} has 11 bytes around the text, and é two.
+    const ofBytes = (bytes: number) => ({ text: 'é'.repeat((bytes - 12) / 2) + 'e' });
+    await client.authorize({ agent: bot, tool: 'x', arguments: ofBytes(65_536) });
+    expect(seen).toMatchObject([{ requestBytes: 65_536 }]);
+    const refusal = await refusalOf(client.authorize({ agent: bot, tool: 'x', arguments: ofBytes(65_538) }));
+    expect(refusal).toMatchObject({
+      reason: 'ERROR_REASON_VALIDATION_FAILED',
+      violations: [{ field: 'arguments', description: 'must be at most 64 KiB as JSON' }],
+    });
+    expect(seen).toHaveLength(1);
+  });
+
+  it('is refused with numbers that JSON cannot hold', async () => {
+    const { client, seen } = await clientOf(undefined);
+    for (const amount of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      const request = create(AuthorizeRequestSchema, { agent: bot, tool: 'x', arguments: { deep: [{ amount }] } });
+      expect(await refusalOf(client.authorize(request))).toMatchObject({
+        violations: [{ field: 'arguments', description: 'must not hold NaN or infinite numbers' }],
+      });
+    }
+    expect(seen).toEqual([]);
+  });
+
+  it('waits a minute for a human at most', async () => {
+    const { client } = await clientOf(undefined);
+    const refusal = await refusalOf(client.authorize({ agent: bot, tool: 'x', approvalWait: { seconds: 61n } }));
+    expect(refusal.violations).toMatchObject([{ field: 'approval_wait' }]);
+  });
+
+  it('leaves no line in the log when it is answered: its Decision has the request id', async () => {
+    const { client } = await clientOf(undefined);
+    await client.authorize({ agent: bot, tool: 'x' });
+    expect(gateway.logLines).toEqual([]);
+    await refusalOf(client.authorize({ agent: bot, tool: '' }));
+    expect(gateway.logLines).toHaveLength(1);
   });
 });
 

@@ -16,7 +16,11 @@ let http2: Http2Server;
 beforeAll(async () => {
   gateway = await createInstallation({
     probe: { test: () => Promise.reject(new Error()), listTools: () => Promise.reject(new Error()) },
-    calls: { listTools: async () => [], callTool: async () => ({ callId: 'call-1', result: { content: [] } }) },
+    calls: {
+      listTools: async () => [],
+      callTool: async () => ({ callId: 'call-1', result: { content: [] } }),
+      authorize: () => Promise.reject(new Error()),
+    },
   });
   const { routes, options } = gateway.api;
   const contextValues = () => createApiContext({ requestId: 'request-1', caller: gateway.admin });
@@ -71,9 +75,12 @@ describe('the API over HTTP', () => {
     expect(stdout.trim().split('\n')).toEqual([
       'grpc.health.v1.Health',
       'grpc.reflection.v1.ServerReflection',
+      'portcullis.v1.AgentService',
       'portcullis.v1.ApiKeyService',
+      'portcullis.v1.ApprovalService',
       'portcullis.v1.AuthService',
       'portcullis.v1.DecisionService',
+      'portcullis.v1.PolicyService',
       'portcullis.v1.ProjectService',
       'portcullis.v1.StatsService',
       'portcullis.v1.ToolService',

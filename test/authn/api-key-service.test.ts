@@ -10,12 +10,14 @@ import {
 } from '../../src/authn/api-key-service.ts';
 import { addUser } from '../../src/authn/user-service.ts';
 import { isWellFormedApiKey } from '../../src/config/api-key-form.ts';
+import { insertAgent } from '../../src/db/agents.ts';
 import { type ApiKeyRecord, findApiKey } from '../../src/db/api-keys.ts';
 import { insertProject } from '../../src/db/projects.ts';
 import { findUpstreamBySlug, insertUpstream } from '../../src/db/upstreams.ts';
-import type { PrincipalId, ProjectId, UpstreamId } from '../../src/domain/ids.ts';
+import type { Agent } from '../../src/domain/agent.ts';
+import type { ApiKeyId, PrincipalId, ProjectId, UpstreamId } from '../../src/domain/ids.ts';
 import type { Principal } from '../../src/domain/principal.ts';
-import { type Clock, createClock, createInstallation, principal, write } from './installation.ts';
+import { type Clock, createClock, createInstallation, draftAgent, principal, write } from './installation.ts';
 
 const DAY_MS = 86_400_000;
 const OTHER_PROJECT = 'other-project' as ProjectId;
@@ -39,6 +41,7 @@ beforeEach(async () => {
       email: '',
       passwordHash: '',
       scopes: ['gateway:write', 'tools:call'],
+      teams: [],
     }),
   );
   mia = principal(user.id, projectId, 'gateway:write', 'tools:call');
@@ -48,7 +51,7 @@ beforeEach(async () => {
   }
   upstreamId = demo.id;
   const times = { revision: 1, createTime: 0, updateTime: 0 };
-  const rules = { recordedArguments: 'none', policyRules: [], defaultEffect: 'allow' } as const;
+  const rules = { recordedArguments: 'none', redactedKeys: [], defaultEffect: 'allow' } as const;
   await insertProject(store.db, { id: OTHER_PROJECT, slug: 'other', displayName: '', ...rules, ...times });
   await insertUpstream(store.db, { ...demo, id: OTHER_UPSTREAM, projectId: OTHER_PROJECT });
 });
@@ -130,6 +133,81 @@ describe('a new key', () => {
     const refusal = { reason: 'validation_failed', violations: [{ field: 'owner_id' }] };
     await expect(add(admin, { ownerId: 'nobody' as PrincipalId })).rejects.toMatchObject(refusal);
     await expect(add(admin, { projectId: OTHER_PROJECT })).rejects.toMatchObject(refusal);
+  });
+});
+
+describe('a key of an agent', () => {
+  const rights = ['gateway:write', 'tools:call'] as const;
+  let bot: Agent;
+  beforeEach(async () => {
+    bot = draftAgent(at.projectId, 'bot');
+    await insertAgent(at.store.db, bot);
+  });
+
+  it('is made by whoever may manage agents, within its own rights', async () => {
+    const { key } = await add(mia, { ownerId: bot.id, scopes: [...rights], grants: [upstreamId] });
+    expect(key).toMatchObject({ ownerKind: 'agent', ownerId: bot.id, scopes: rights, grants: [upstreamId] });
+    expect(await findApiKey(at.store.db, key.id)).toStrictEqual(key);
+    await expect(add(mia, { ownerId: bot.id, scopes: ['gateway:read'] })).rejects.toMatchObject({
+      reason: 'permission_denied',
+      metadata: { required_permissions: 'gateway:read' },
+    });
+  });
+
+  it('is made by an agent for itself, and lasts no longer than the key that asks for it', async () => {
+    const agent: Principal = { ...principal(bot.id, at.projectId, ...rights), kind: 'agent', agentState: 'active' };
+    expect((await add(agent, { ownerId: bot.id })).key).toMatchObject({ ownerKind: 'agent', ownerId: bot.id });
+    const ending = { ...agent, apiKeyId: 'key' as ApiKeyId, expireTime: clock.time + DAY_MS };
+    await expect(add(ending, { ownerId: bot.id })).rejects.toMatchObject({ reason: 'permission_denied' });
+    await add(ending, { ownerId: bot.id, expireTime: clock.time + DAY_MS });
+  });
+
+  it.each(['admin', 'approvals:decide'] as const)('never has the scope %s, whoever makes it', async (scope) => {
+    const refusal = {
+      reason: 'validation_failed',
+      violations: [{ field: 'scopes', description: `are not for agents: ${scope}` }],
+    };
+    await expect(add(admin, { ownerId: bot.id, scopes: ['tools:call', scope] })).rejects.toMatchObject(refusal);
+    const { key } = await add(admin, { ownerId: bot.id });
+    await expect(change(admin, key, { scopes: [scope] })).rejects.toMatchObject(refusal);
+  });
+
+  it('is not for credentials whose grants name upstreams, even when it gets the same grants', async () => {
+    const { key } = await add(mia, { ownerId: bot.id, grants: [upstreamId] });
+    const limited = { ...mia, grants: new Set([upstreamId]) };
+    await expect(add(limited, { ownerId: bot.id, grants: [upstreamId] })).rejects.toMatchObject({
+      reason: 'permission_denied',
+    });
+    for (const act of [() => change(limited, key, {}), () => rotate(limited, key), () => end(limited, key)]) {
+      await expect(act()).rejects.toMatchObject({ reason: 'permission_denied' });
+    }
+  });
+
+  it('is changed, rotated and revoked by whoever may manage agents and has what the key has', async () => {
+    const { key } = await add(mia, { ownerId: bot.id });
+    const other = principal('other' as PrincipalId, at.projectId, ...rights);
+    expect(await change(other, key, { displayName: 'new' })).toMatchObject({ displayName: 'new' });
+    expect((await rotate(other, key)).key.secrets).toHaveLength(2);
+    const weak = principal('weak' as PrincipalId, at.projectId, 'gateway:write');
+    await expect(rotate(weak, key)).rejects.toMatchObject({ metadata: { required_permissions: 'tools:call' } });
+    expect(await end(weak, key)).toMatchObject({ revokeTime: clock.time });
+    const reader = principal('reader' as PrincipalId, at.projectId, 'gateway:read', 'tools:call');
+    await expect(end(reader, key)).rejects.toMatchObject({ reason: 'permission_denied' });
+  });
+
+  it('is not made for an agent of another project or a REVOKED one', async () => {
+    const stranger = draftAgent(OTHER_PROJECT, 'stranger');
+    const revoked = draftAgent(at.projectId, 'gone', { state: 'revoked' });
+    await insertAgent(at.store.db, stranger);
+    await insertAgent(at.store.db, revoked);
+    await expect(add(mia, { ownerId: stranger.id })).rejects.toMatchObject({ reason: 'permission_denied' });
+    await expect(add(admin, { ownerId: stranger.id })).rejects.toMatchObject({
+      violations: [{ field: 'owner_id', description: 'must be the id of a user or an agent of the project' }],
+    });
+    await expect(add(mia, { ownerId: revoked.id })).rejects.toMatchObject({
+      reason: 'failed_precondition',
+      metadata: { condition: 'agent_revoked' },
+    });
   });
 });
 

@@ -8,13 +8,15 @@ import { openKeyring } from '../../src/authn/keyring.ts';
 import { addUser, changeUser, removeUser } from '../../src/authn/user-service.ts';
 import { createSecret } from '../../src/config/secret.ts';
 import { createSecretBox } from '../../src/config/secret-box.ts';
+import { deleteAgent, insertAgent, updateAgent } from '../../src/db/agents.ts';
 import type { ApiKeyRecord } from '../../src/db/api-keys.ts';
 import type { UserRecord } from '../../src/db/users.ts';
+import type { Agent } from '../../src/domain/agent.ts';
 import type { GatewayError } from '../../src/domain/errors.ts';
 import type { ApiKeyId, ProjectId } from '../../src/domain/ids.ts';
 import type { Principal } from '../../src/domain/principal.ts';
 import { createHotConfig, type HotConfig } from '../../src/snapshot/hot-config.ts';
-import { type Clock, createClock, createInstallation, principal, write } from './installation.ts';
+import { type Clock, createClock, createInstallation, draftAgent, principal, write } from './installation.ts';
 
 let clock: Clock;
 let at: Awaited<ReturnType<typeof createInstallation>>;
@@ -56,6 +58,7 @@ beforeEach(async () => {
       username: 'mia',
       email: '',
       scopes: ['gateway:read', 'tools:call'],
+      teams: ['finance'],
       passwordHash: '',
     }),
   );
@@ -95,6 +98,7 @@ describe('an API key', () => {
       grants: 'all',
       apiKeyId: key.id,
       keyPrefix: secret.slice(0, 11),
+      teams: ['finance'],
       expireTime: clock.time + 1000,
     });
     expect(authenticate({ 'x-api-key': secret })).toBe(found);
@@ -149,6 +153,76 @@ describe('an API key', () => {
   });
 });
 
+describe('an API key of an agent', () => {
+  let bot: Agent;
+  let botSecret: string;
+
+  beforeEach(async () => {
+    bot = draftAgent(at.projectId, 'billing-bot', { teams: ['finance'], ownerId: user.id });
+    const made = await write(at.store, clock, async (writing) => {
+      await insertAgent(writing.trx, bot);
+      writing.changed('agent', bot.id);
+      const input = {
+        projectId: at.projectId,
+        ownerId: bot.id,
+        displayName: '',
+        grants: undefined,
+        expireTime: undefined,
+      };
+      return addApiKey(writing, admin, { ...input, scopes: ['gateway:read', 'tools:call'] });
+    });
+    botSecret = made.secret;
+    key = made.key;
+  });
+  const change = (changes: Pick<Partial<Agent>, 'state' | 'teams'>) =>
+    write(at.store, clock, async ({ trx, changed }) => {
+      bot = (await updateAgent(trx, bot.id, bot.revision, { ...changes, updateTime: clock.time })) ?? bot;
+      changed('agent', bot.id);
+    });
+
+  it('stands for the agent, with what it carries', () => {
+    expect(authenticate({ 'x-api-key': botSecret })).toStrictEqual({
+      kind: 'agent',
+      id: bot.id,
+      projectId: at.projectId,
+      name: 'billing-bot',
+      scopes: new Set(['gateway:read', 'tools:call']),
+      grants: 'all',
+      apiKeyId: key.id,
+      keyPrefix: botSecret.slice(0, 11),
+      teams: ['finance'],
+      agentState: 'active',
+      ownerId: user.id,
+    });
+  });
+
+  it('follows the state and the teams of the agent, and tells who is not ACTIVE', async () => {
+    authenticate({ 'x-api-key': botSecret });
+    await change({ state: 'suspended', teams: ['ops'] });
+    expect(authenticate({ 'x-api-key': botSecret })).toMatchObject({ agentState: 'suspended', teams: ['ops'] });
+    await change({ state: 'active' });
+    expect(authenticate({ 'x-api-key': botSecret })).toMatchObject({ agentState: 'active' });
+  });
+
+  it('is without an owner when that user is deleted', async () => {
+    await write(at.store, clock, (writing) => removeUser(writing, userTarget()));
+    const found = authenticate({ 'x-api-key': botSecret });
+    expect(found).toMatchObject({ kind: 'agent' });
+    expect(found).not.toHaveProperty('ownerId');
+  });
+
+  it('ends with its own revocation, and with the agent', async () => {
+    const other = await write(at.store, clock, (writing) => rotateApiKey(writing, admin, target(), 0));
+    expect(authenticate({ 'x-api-key': botSecret })).toBe('api_key_expired');
+    expect(authenticate({ 'x-api-key': other.secret })).toMatchObject({ kind: 'agent' });
+    await write(at.store, clock, async ({ trx, changed }) => {
+      await deleteAgent(trx, bot.id);
+      changed('agent', bot.id);
+    });
+    expect(authenticate({ 'x-api-key': other.secret })).toBe('invalid_api_key');
+  });
+});
+
 describe('an access token', () => {
   const headersWith = (token: string) => ({ authorization: `Bearer ${token}` });
 
@@ -162,6 +236,7 @@ describe('an access token', () => {
       name: 'mia',
       scopes: new Set(['gateway:read', 'tools:call']),
       grants: 'all',
+      teams: ['finance'],
       expireTime: clock.time + 3_600_000,
     });
     expect(authenticate(headersWith(token))).toBe(found);
@@ -199,6 +274,13 @@ describe('an access token', () => {
     expect(authenticate(headersWith(token))).toMatchObject({ scopes: new Set(['gateway:read']) });
   });
 
+  it('follows the teams of its user', async () => {
+    const { token } = await tokens.issue(user);
+    await authenticator.authenticate(headersWith(token));
+    await write(at.store, clock, (writing) => changeUser(writing, admin, userTarget(), { teams: ['ops'] }));
+    expect(authenticate(headersWith(token))).toMatchObject({ teams: ['ops'] });
+  });
+
   it('of a disabled or deleted user is refused', async () => {
     const { token } = await tokens.issue(user);
     await authenticator.authenticate(headersWith(token));
@@ -224,6 +306,7 @@ describe('switched-off authentication', () => {
       name: 'anonymous',
       scopes: new Set(['gateway:read', 'gateway:write', 'tools:call', 'approvals:decide', 'admin']),
       grants: 'all',
+      teams: [],
     });
     expect(open.authenticate({ authorization: 'Bearer nonsense' })).toBe(open.authenticate({}));
   });

@@ -48,7 +48,7 @@ describe.each(DATABASES)('the first start on $kind', ({ kind, createLocation }) 
         slug: 'default',
         displayName: 'Default',
         recordedArguments: 'redacted',
-        policyRules: [],
+        redactedKeys: [],
         defaultEffect: 'allow',
         revision: 1,
         createTime: time,

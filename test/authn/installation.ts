@@ -5,7 +5,8 @@ import { createSecret } from '../../src/config/secret.ts';
 import { lockConfig, withChanges } from '../../src/db/config-changes.ts';
 import { type DatabaseLocation, openDatabase, type Store } from '../../src/db/store.ts';
 import { findUserByUsername } from '../../src/db/users.ts';
-import type { PrincipalId, ProjectId } from '../../src/domain/ids.ts';
+import type { Agent } from '../../src/domain/agent.ts';
+import { newId, type PrincipalId, type ProjectId } from '../../src/domain/ids.ts';
 import type { Principal, Scope } from '../../src/domain/principal.ts';
 import { createTestDatabaseUrl } from '../support/postgres.ts';
 
@@ -46,7 +47,7 @@ export const ADMIN_PASSWORD = 'correct horse battery';
 
 /** Who holds a token of a user with these scopes. */
 export function principal(id: PrincipalId, projectId: ProjectId, ...scopes: readonly Scope[]): Principal {
-  return { kind: 'user', id, projectId, name: 'someone', scopes: new Set(scopes), grants: 'all' };
+  return { kind: 'user', id, projectId, name: 'someone', scopes: new Set(scopes), grants: 'all', teams: [] };
 }
 
 /** Runs a change of configuration as the API does. */
@@ -59,4 +60,10 @@ export function write<Result>(
     await lockConfig(trx);
     return run({ trx, changed, now: clock.now() });
   });
+}
+
+/** An ACTIVE agent of nobody, not stored yet. */
+export function draftAgent(projectId: ProjectId, slug: string, changes: Partial<Agent> = {}): Agent {
+  const agent = { id: newId<PrincipalId>(), projectId, slug, displayName: '', description: '', teams: [], ...changes };
+  return { state: 'active', revision: 1, createTime: 0, updateTime: 0, ...agent };
 }

@@ -43,7 +43,7 @@ describe('the login service', () => {
   it('says the same of a wrong password, an unknown name and a disabled user', async () => {
     const passwordHash = await hashNewPassword(at.passwords, 'password', 'mias own password');
     await write(at.store, clock, async (writing) => {
-      const input = { projectId: at.projectId, username: 'mia', email: '', scopes: [], passwordHash };
+      const input = { projectId: at.projectId, username: 'mia', email: '', scopes: [], teams: [], passwordHash };
       const { id, projectId } = await addUser(writing, admin(), input);
       await changeUser(writing, admin(), { id, projectId, revision: undefined }, { disabled: true });
     });

@@ -1,11 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { addApiKey } from '../../src/authn/api-key-service.ts';
 import { addUser, changeUser, hashNewPassword, type NewUser, removeUser } from '../../src/authn/user-service.ts';
+import { insertAgent, listAgents } from '../../src/db/agents.ts';
 import { findApiKey } from '../../src/db/api-keys.ts';
+import { readChangesSince, readConfigVersion } from '../../src/db/config-changes.ts';
 import { findUser, type UserRecord } from '../../src/db/users.ts';
-import type { PrincipalId, ProjectId } from '../../src/domain/ids.ts';
+import { newId, type PrincipalId, type ProjectId } from '../../src/domain/ids.ts';
 import type { Principal, Scope } from '../../src/domain/principal.ts';
-import { type Clock, createClock, createInstallation, DATABASES, principal, write } from './installation.ts';
+import {
+  type Clock,
+  createClock,
+  createInstallation,
+  DATABASES,
+  draftAgent,
+  principal,
+  write,
+} from './installation.ts';
 
 describe('users', () => {
   let clock: Clock;
@@ -26,6 +36,7 @@ describe('users', () => {
         username: 'mia',
         email: 'mia@example.com',
         scopes: ['gateway:read'],
+        teams: ['finance'],
         passwordHash: 'hash',
         ...changes,
       }),
@@ -44,6 +55,7 @@ describe('users', () => {
       email: 'mia@example.com',
       passwordHash: 'hash',
       scopes: ['gateway:read'],
+      teams: ['finance'],
       disabled: false,
       tokensValidAfter: 0,
       revision: 1,
@@ -123,6 +135,31 @@ describe('users', () => {
     expect(await findApiKey(at.store.db, made.key.id)).toMatchObject({ revokeTime: clock.time });
   });
 
+  it('leave the agents that they owned, with nobody who answers for them', async () => {
+    const [mia, ann] = [await add(), await add({ username: 'ann' })];
+    const ownerIds = [mia.id, ann.id, mia.id];
+    const agents = ownerIds.map((ownerId, index) =>
+      draftAgent(at.projectId, `agent-${index}`, { id: newId<PrincipalId>(index + 1), ownerId }),
+    );
+    for (const agent of agents) {
+      await insertAgent(at.store.db, agent);
+    }
+    const before = await readConfigVersion(at.store.db);
+    await remove(mia);
+    const found = await listAgents(at.store.db, { projectId: at.projectId, limit: 10 });
+    expect(found.map(({ ownerId, revision }) => [ownerId, revision])).toStrictEqual([
+      [undefined, 2],
+      [ann.id, 1],
+      [undefined, 2],
+    ]);
+    const changes = await readChangesSince(at.store.db, before);
+    expect(changes?.map(({ kind, entityId }) => [kind, entityId])).toStrictEqual([
+      ['agent', agents[0]?.id],
+      ['agent', agents[2]?.id],
+      ['user', mia.id],
+    ]);
+  });
+
   it.each([
     ['deleted', (user: UserRecord) => remove(user)],
     ['disabled', (user: UserRecord) => change(user, { disabled: true })],
@@ -150,7 +187,7 @@ describe('users', () => {
 
 it.each(DATABASES)('two admins who remove each other at once leave one on $kind', async ({ createLocation }) => {
   const { store, clock, projectId, user } = await createInstallation(createClock(), await createLocation());
-  const input = { projectId, username: 'second', email: '', scopes: ['admin' as const], passwordHash: '' };
+  const input = { projectId, username: 'second', email: '', scopes: ['admin' as const], teams: [], passwordHash: '' };
   const second = await write(store, clock, (w) => addUser(w, principal(user.id, projectId, 'admin'), input));
   const targets = [user, second].map(({ id }) => ({ id, projectId, revision: undefined }));
   const results = await Promise.allSettled(

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Effect } from '../../gen/portcullis/v1/policy_pb.ts';
-import { ProjectService } from '../../gen/portcullis/v1/project_service_pb.ts';
+import { Effect } from '../../gen/portcullis/v1/policy_rule_pb.ts';
+import { PolicyService } from '../../gen/portcullis/v1/policy_service_pb.ts';
 import { Era } from '../../gen/portcullis/v1/upstream_pb.ts';
 import { UpstreamService } from '../../gen/portcullis/v1/upstream_service_pb.ts';
 import { startFixture } from '../conformance/fixture.ts';
@@ -60,9 +60,13 @@ beforeAll(async () => {
   const toolFilter = { deniedTools: ['break', 'crash'] };
   await createUpstream({ slug: 'recorder', transport: streamableHttp(recorder.url), toolFilter });
   await createUpstream({ slug: 'fake', transport: stdio(process.execPath, [FAKE_STDIO_PROGRAM]), toolFilter });
-  const rule = { id: 'ask-first', toolPattern: 'touch', effect: Effect.REQUIRE_APPROVAL, message: 'Ask Ann first.' };
-  await apiOf(gateway, ProjectService).updateProject({
-    policyRules: { rules: [{ ...rule, upstreamPattern: 'recorder' }] },
+  const kind = { case: 'effect' as const, value: { effect: Effect.REQUIRE_APPROVAL } };
+  await apiOf(gateway, PolicyService).createPolicy({
+    slug: 'touching',
+    content: {
+      targets: [{ upstreamPattern: 'recorder', toolPattern: 'touch' }],
+      rules: [{ id: 'ask-first', message: 'Ask Ann first.', kind }],
+    },
   });
 });
 
@@ -266,7 +270,7 @@ describe('a rule that requires approval', () => {
     await expect(client.callTool({ name: 'touch' })).rejects.toMatchObject({
       code: -32002,
       message: 'MCP error -32002: Ask Ann first.',
-      data: { reason: 'rule', rule_ids: ['ask-first'] },
+      data: { reason: 'rule', rule_ids: ['touching/ask-first'] },
     });
     expect(recorder.calls.length).toBe(before);
     await client.close();
@@ -278,7 +282,7 @@ describe('a rule that requires approval', () => {
     await expect(client.callTool({ name: 'touch' })).rejects.toMatchObject({
       code: -31002,
       message: 'Ask Ann first.',
-      data: { reason: 'rule', rule_ids: ['ask-first'] },
+      data: { reason: 'rule', rule_ids: ['touching/ask-first'] },
     });
     expect(recorder.calls.length).toBe(before);
     await client.close();

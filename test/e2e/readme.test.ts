@@ -24,12 +24,15 @@ test("[README] the snippets of the README work in their order, with the first st
     cwd: root,
     env: { ...process.env, PORTCULLIS_KEY: gateway.apiKey },
   });
-  const [call, session, denied, decisions, bufCurl] = stdout.split('\n---\n');
+  const [call, session, denied, policy, decisions, bufCurl] = stdout.split('\n---\n');
   expect(call).toContain('"text":"Echo: hello"');
   expect(session).toContain('"name":"get-env"');
   expect(session).toContain('"text":"Echo: hello"');
   expect(denied).toContain('"code":-32001');
   expect(denied).toContain("The tool filter of the upstream 'everything' denies 'get-env'");
+  expect(policy).toContain('"slug":"sums"');
+  expect(policy).toContain('"rule_ids":["sums/numbers"]');
+  expect(policy).toMatch(/"code":-32002.*"approval_id":"[0-9a-f-]{36}"/);
   expect(decisions).toContain('"reason":"DECISION_REASON_TOOL_FILTER"');
   expect(bufCurl).toContain('"slug": "everything"');
 });

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Decision, DecisionReason, OutcomeStatus } from '../../gen/portcullis/v1/decision_pb.ts';
 import { DecisionService } from '../../gen/portcullis/v1/decision_service_pb.ts';
-import { Effect } from '../../gen/portcullis/v1/policy_pb.ts';
+import { Effect } from '../../gen/portcullis/v1/policy_rule_pb.ts';
 import { RecordedArguments } from '../../gen/portcullis/v1/project_pb.ts';
 import { ProjectService } from '../../gen/portcullis/v1/project_service_pb.ts';
 import { Scope } from '../../gen/portcullis/v1/scope_pb.ts';

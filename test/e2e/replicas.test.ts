@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { ApiKeyService } from '../../gen/portcullis/v1/api_key_service_pb.ts';
 import { AuthService } from '../../gen/portcullis/v1/auth_service_pb.ts';
 import { DecisionService } from '../../gen/portcullis/v1/decision_service_pb.ts';
-import { Effect } from '../../gen/portcullis/v1/policy_pb.ts';
+import { Effect } from '../../gen/portcullis/v1/policy_rule_pb.ts';
+import { PolicyService } from '../../gen/portcullis/v1/policy_service_pb.ts';
 import { ProjectService } from '../../gen/portcullis/v1/project_service_pb.ts';
 import { Scope } from '../../gen/portcullis/v1/scope_pb.ts';
 import { UpstreamService } from '../../gen/portcullis/v1/upstream_service_pb.ts';
@@ -94,12 +95,11 @@ describe('what changes on one replica holds on the other within a second:', () =
       return messages[0]?.['error'] === undefined;
     };
     expect(await isAllowed()).toBe(true);
-    const { updateProject } = apiOf(first, ProjectService);
-    await updateProject({
-      policyRules: { rules: [{ upstreamPattern: '*', toolPattern: 'get-sum', effect: Effect.DENY }] },
-    });
+    const { createPolicy, deletePolicy } = apiOf(first, PolicyService);
+    const kind = { case: 'effect' as const, value: { effect: Effect.DENY } };
+    await createPolicy({ slug: 'no-sums', content: { targets: [{ toolPattern: 'get-sum' }], rules: [{ kind }] } });
     expect(await lastTime(isAllowed)).toBeLessThan(1_000);
-    await updateProject({ policyRules: { rules: [] } });
+    await deletePolicy({ policy: { value: { case: 'slug', value: 'no-sums' } } });
   });
 
   test('a disabled upstream', async () => {

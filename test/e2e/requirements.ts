@@ -1,5 +1,6 @@
 import type { Requirement } from './requirement.ts';
 import { issueRequirements } from './requirements-issue.ts';
+import { policyRequirements } from './requirements-policies.ts';
 
 const DATA_PLANE = 'product.md, Data plane';
 const PROMISES = 'product.md, Promises';
@@ -8,6 +9,7 @@ const CHECKLIST = 'mcp.md, Checklist';
 /** Every requirement, each proved by at least one test; `requirements.test.ts` checks that. */
 export const requirements: readonly Requirement[] = [
   ...issueRequirements,
+  ...policyRequirements,
 
   // The data plane.
   { id: 'PD-CREDENTIALS', source: DATA_PLANE, text: 'Three headers carry a credential; the query string never does.' },

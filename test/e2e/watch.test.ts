@@ -4,7 +4,7 @@ import { ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
 import { ApiKeyService } from '../../gen/portcullis/v1/api_key_service_pb.ts';
 import type { Decision } from '../../gen/portcullis/v1/decision_pb.ts';
 import { DecisionService } from '../../gen/portcullis/v1/decision_service_pb.ts';
-import { Effect } from '../../gen/portcullis/v1/policy_pb.ts';
+import { Effect } from '../../gen/portcullis/v1/policy_rule_pb.ts';
 import { Scope } from '../../gen/portcullis/v1/scope_pb.ts';
 import { Era } from '../../gen/portcullis/v1/upstream_pb.ts';
 import { UpstreamService } from '../../gen/portcullis/v1/upstream_service_pb.ts';

@@ -5,6 +5,7 @@ import {
   pruneChanges,
   readChangesSince,
   readConfigVersion,
+  recordChange,
   withChange,
   withChanges,
 } from '../../src/db/config-changes.ts';
@@ -30,6 +31,17 @@ describe.each(databases)('changes of configuration on $name', ({ locate }) => {
       { version: 3, kind: 'ended_session', entityId: 'session-1' },
     ]);
     expect(await readChangesSince(store.db, 3)).toEqual([]);
+  });
+
+  it('tell the version they got, within their transaction', async () => {
+    const store = await openUntilTestEnds(await locate());
+    const versions = await store.db.transaction().execute(async (trx) => {
+      const first = await recordChange(trx, 'approval', 'approval-1');
+      return [first, await recordChange(trx, 'approval', 'approval-2')];
+    });
+
+    expect(versions).toEqual([1, 2]);
+    expect((await readChangesSince(store.db, 1))?.map((change) => change.entityId)).toEqual(['approval-2']);
   });
 
   it('leave nothing behind when the write fails', async () => {

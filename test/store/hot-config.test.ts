@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { addApiKeySecret, insertApiKey, revokeApiKey, updateApiKey } from '../../src/db/api-keys.ts';
 import { withChange, withChanges } from '../../src/db/config-changes.ts';
 import { endSession } from '../../src/db/ended-sessions.ts';
+import { insertPolicy } from '../../src/db/policies.ts';
 import { deleteProject, insertProject, updateProject } from '../../src/db/projects.ts';
 import type { Store } from '../../src/db/store.ts';
 import { deleteUpstream, insertUpstream, updateUpstream } from '../../src/db/upstreams.ts';
@@ -9,7 +10,9 @@ import { deleteUser, insertUser, updateUser } from '../../src/db/users.ts';
 import type { ApiKeyId, ProjectId, UpstreamId } from '../../src/domain/ids.ts';
 import { createHotConfig, type HotConfigOptions } from '../../src/snapshot/hot-config.ts';
 import { databases, openUntilTestEnds, SOON } from './databases.ts';
-import { apiKey, insertOwner, KEY, NOW, PROJECT, project, UPSTREAM, USER, upstream, user } from './samples.ts';
+import { apiKey, insertOwner, KEY, NOW, PROJECT, policy, project, UPSTREAM, USER, upstream, user } from './samples.ts';
+
+const AUTHOR = { kind: 'user', id: 'user-1', name: 'ada' } as const;
 
 /** Polling is off unless a test asks for it, so that what is seen came by the way under test. */
 async function follow(store: Store, options: HotConfigOptions = { pollMs: 1_000_000 }) {
@@ -33,6 +36,7 @@ describe.each(databases)('hot configuration on $name', ({ locate }) => {
         name: 'ada',
         scopes: new Set(['tools:call']),
         grants: new Set(['upstream-1']),
+        teams: ['research'],
         apiKeyId: 'key-1',
         keyPrefix: 'pc_aaaaaaaa',
         expireTime: NOW + 9,
@@ -195,6 +199,7 @@ describe.each(databases)('hot configuration on $name', ({ locate }) => {
     const store = await openUntilTestEnds(await locate());
     await insertOwner(store.db);
     await insertApiKey(store.db, apiKey());
+    await insertPolicy(store.db, policy(), AUTHOR);
     const config = await follow(store);
     await withChanges(store, async (trx, changed) => {
       await deleteUser(trx, USER);
@@ -204,6 +209,7 @@ describe.each(databases)('hot configuration on $name', ({ locate }) => {
     });
 
     expect(config.findKey('hash-1')).toBeUndefined();
+    expect(config.getPolicies(PROJECT)).toEqual([]);
     expect(() => config.getProject(PROJECT)).toThrow(expect.objectContaining({ reason: 'not_found' }));
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { withChange } from '../../src/db/config-changes.ts';
 import type { LogStore } from '../../src/db/log-store.ts';
 import { insertProject } from '../../src/db/projects.ts';
+import { newId } from '../../src/domain/ids.ts';
 import { databases, openUntilTestEnds, SOON } from './databases.ts';
 import { decision, NOW, outcome, PROJECT, project } from './samples.ts';
 
@@ -127,6 +128,44 @@ describe.each(databases)('the decision log on $name', ({ locate }) => {
     expect(await list({ startTime: NOW + 1_000 })).toEqual(['time']);
     expect(await list({ endTime: NOW + 1_000 })).toEqual(['tool', 'upstream', 'principal', 'effect', 'plain']);
     expect(await list({ effect: 'deny', tool: 'write_file' })).toEqual([]);
+  });
+
+  it('is scanned oldest first by project and time, page by page', async () => {
+    const { log } = await openUntilTestEnds(await locate());
+    const rows = [0, 1, 2, 3, 4].map((n) => decision(`d${n}`, { create_time: NOW + n }));
+    await log.append({ decisions: [...rows, decision('other', { project_id: 'other' })], outcomes: [outcome('d1')] });
+    await untilReadable(log);
+
+    const page = await log.scan(PROJECT, { startTime: NOW + 1, endTime: NOW + 4, limit: 2 });
+    expect(page.map((row) => row.decision)).toEqual([rows[1], rows[2]]);
+    expect(page[0]).not.toHaveProperty('outcome');
+    const after = page.at(-1)?.position;
+    expect(ids(await log.scan(PROJECT, { startTime: NOW + 1, endTime: NOW + 4, after, limit: 2 }))).toEqual(['d3']);
+    expect(ids(await log.scan(PROJECT, { limit: 9 }))).toEqual(['d0', 'd1', 'd2', 'd3', 'd4']);
+    expect(ids(await log.scan('nowhere', { limit: 9 }))).toEqual([]);
+  });
+
+  it('is scanned for a time in the middle of it, wherever commits have put the decisions of that time', async () => {
+    const { log } = await openUntilTestEnds(await locate());
+    const minute = 60_000;
+    // Minutes after NOW at which decisions were made, in the order of their commits.
+    const minutes = [-30, -15, -9, 0, 3, -6, 2, 9, 1, 15, 8, 30];
+    for (const n of minutes) {
+      const time = NOW + n * minute;
+      await log.append({ decisions: [decision(newId(time), { create_time: time, tool: String(n) })], outcomes: [] });
+    }
+    await untilReadable(log);
+    const scan = async (from: number, to: number) => {
+      const rows = await log.scan(PROJECT, { startTime: NOW + from * minute, endTime: NOW + to * minute, limit: 99 });
+      return rows.map((row) => Number(row.decision.tool));
+    };
+
+    expect(await scan(0, 4)).toEqual([0, 3, 2, 1]);
+    expect(await scan(-99, 0)).toEqual([-30, -15, -9, -6]);
+    expect(await scan(-6, 1)).toEqual([0, -6]);
+    expect(await scan(4, 99)).toEqual([9, 15, 8, 30]);
+    expect(await scan(-99, 99)).toEqual(minutes);
+    expect(await scan(50, 60)).toEqual([]);
   });
 
   it('stores a batch wholly or not at all', async () => {

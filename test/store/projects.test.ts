@@ -23,7 +23,8 @@ describe.each(databases)('projects on $name', ({ locate }) => {
       slug: 'default',
       displayName: 'Default',
       recordedArguments: 'redacted',
-      policyRules: [{ id: 'rule-1', upstreamPattern: '*', toolPattern: 'delete_*', effect: 'deny', message: 'No.' }],
+      redactedKeys: ['iban'],
+      approvalWebhook: { url: 'https://hooks.example.com/approvals', sealedSecret: 'sealed' },
       defaultEffect: 'allow',
       revision: 1,
       createTime: 1_790_000_000_000,
@@ -62,6 +63,22 @@ describe.each(databases)('projects on $name', ({ locate }) => {
     expect(await findProject(db, PROJECT)).toEqual(changed);
   });
 
+  it('mask other names and tell another webhook, or none, when they are changed so', async () => {
+    const { db } = await openUntilTestEnds(await locate());
+    await insertProject(db, project());
+    const webhook = { url: 'https://other.example.com/', sealedSecret: 'resealed' };
+    const { approvalWebhook: _, ...untold } = project({ redactedKeys: [], revision: 4 });
+
+    const changes = { redactedKeys: [], approvalWebhook: webhook, updateTime: NOW };
+    expect(await updateProject(db, PROJECT, 1, changes)).toStrictEqual(
+      project({ redactedKeys: [], approvalWebhook: webhook, revision: 2 }),
+    );
+    const renamed = await updateProject(db, PROJECT, 2, { displayName: 'Default', updateTime: NOW });
+    expect(renamed?.approvalWebhook).toEqual(webhook);
+    expect(await updateProject(db, PROJECT, 3, { approvalWebhook: null, updateTime: NOW })).toStrictEqual(untold);
+    expect(await findProject(db, PROJECT)).toStrictEqual(untold);
+  });
+
   it('stay while they have users, and take their ApiKeys along when they go', async () => {
     const { db } = await openUntilTestEnds(await locate());
     await insertOwner(db);
@@ -69,7 +86,7 @@ describe.each(databases)('projects on $name', ({ locate }) => {
 
     await expect(deleteProject(db, PROJECT)).rejects.toMatchObject({
       reason: 'failed_precondition',
-      message: 'The project still has users or upstreams. Delete them first.',
+      message: 'The project still has users, agents or upstreams. Delete them first.',
     });
     await deleteUser(db, USER);
     expect(await deleteProject(db, PROJECT)).toBe(true);

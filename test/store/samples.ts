@@ -3,7 +3,9 @@ import type { DecisionRow, OutcomeRow } from '../../src/db/log-store.ts';
 import { insertProject } from '../../src/db/projects.ts';
 import type { Store } from '../../src/db/store.ts';
 import { insertUser, type UserRecord } from '../../src/db/users.ts';
-import type { ApiKeyId, PrincipalId, ProjectId, UpstreamId } from '../../src/domain/ids.ts';
+import type { Agent } from '../../src/domain/agent.ts';
+import type { ApiKeyId, PolicyId, PrincipalId, ProjectId, UpstreamId } from '../../src/domain/ids.ts';
+import { defaultApprovalSettings, type Policy } from '../../src/domain/policy.ts';
 import type { Project } from '../../src/domain/project.ts';
 import type { Upstream } from '../../src/domain/upstream.ts';
 
@@ -13,6 +15,8 @@ export const NOW = 1_790_000_000_000;
 export const PROJECT = 'project-1' as ProjectId;
 export const USER = 'user-1' as PrincipalId;
 export const KEY = 'key-1' as ApiKeyId;
+export const AGENT = 'agent-1' as PrincipalId;
+export const POLICY = 'policy-1' as PolicyId;
 export const UPSTREAM = 'upstream-1' as UpstreamId;
 
 export function project(change: Partial<Project> = {}): Project {
@@ -21,7 +25,8 @@ export function project(change: Partial<Project> = {}): Project {
     slug: 'default',
     displayName: 'Default',
     recordedArguments: 'redacted',
-    policyRules: [{ id: 'rule-1', upstreamPattern: '*', toolPattern: 'delete_*', effect: 'deny', message: 'No.' }],
+    redactedKeys: ['iban'],
+    approvalWebhook: { url: 'https://hooks.example.com/approvals', sealedSecret: 'sealed' },
     defaultEffect: 'allow',
     revision: 1,
     createTime: NOW,
@@ -38,6 +43,7 @@ export function user(change: Partial<UserRecord> = {}): UserRecord {
     email: 'ada@example.com',
     passwordHash: 'scrypt$32768$8$1$c2FsdA$aGFzaA',
     scopes: ['gateway:read', 'tools:call'],
+    teams: ['research'],
     disabled: false,
     tokensValidAfter: 0,
     revision: 1,
@@ -60,6 +66,46 @@ export function apiKey(change: Partial<ApiKeyRecord> = {}): ApiKeyRecord {
     createTime: NOW,
     updateTime: NOW,
     secrets: [{ secretHash: 'hash-1', keyPrefix: 'pc_aaaaaaaa', createTime: NOW }],
+    ...change,
+  };
+}
+
+export function agent(change: Partial<Agent> = {}): Agent {
+  return {
+    id: AGENT,
+    projectId: PROJECT,
+    slug: 'crawler',
+    displayName: 'Crawler',
+    description: 'Reads the web.',
+    state: 'active',
+    ownerId: USER,
+    teams: ['research'],
+    revision: 1,
+    createTime: NOW,
+    updateTime: NOW,
+    ...change,
+  };
+}
+
+export function policy(change: Partial<Policy> = {}): Policy {
+  return {
+    id: POLICY,
+    projectId: PROJECT,
+    slug: 'no-deletes',
+    content: {
+      displayName: 'No deletes',
+      priority: 500,
+      mode: 'enforce',
+      subjects: { agentIds: [], userIds: [], apiKeyIds: [], teams: ['research'] },
+      targets: [{ upstreamPattern: '*', toolPattern: 'delete_*' }],
+      rules: [{ id: 'rule-1', message: 'No.', says: { kind: 'effect', effect: 'deny' } }],
+      approval: defaultApprovalSettings,
+    },
+    version: 1,
+    latestVersion: 1,
+    revision: 1,
+    createTime: NOW,
+    updateTime: NOW,
     ...change,
   };
 }

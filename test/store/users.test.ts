@@ -66,6 +66,7 @@ describe.each(databases)('users on $name', ({ locate }) => {
     const changed = await updateUser(db, USER, 1, {
       disabled: true,
       scopes: [],
+      teams: ['finance', 'research'],
       tokensValidAfter: NOW,
       updateTime: NOW + 1,
     });
@@ -73,6 +74,7 @@ describe.each(databases)('users on $name', ({ locate }) => {
       ...user(),
       disabled: true,
       scopes: [],
+      teams: ['finance', 'research'],
       tokensValidAfter: 1_790_000_000_000,
       revision: 2,
       updateTime: NOW + 1,

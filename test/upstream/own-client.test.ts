@@ -44,6 +44,7 @@ function principal(id: string): Principal {
     name: 'Ann Secretname',
     scopes: new Set(['tools:call'] as const),
     grants: 'all',
+    teams: [],
   };
 }
 

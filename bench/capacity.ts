@@ -72,7 +72,7 @@ export async function measureCell(
   seconds: number,
 ): Promise<Cell> {
   const readLoad = startLoadMeter(target, upstreamPid);
-  const wrk = await runWrk(target.port, target.requestFiles[era], connections, seconds);
+  const wrk = await runWrk(target.port, target.requestFiles[era], connections, seconds, target.answer);
   const load = readLoad();
   const calls = wrk.answered + wrk.refused;
   return {

@@ -106,22 +106,28 @@ export async function findFreePort(): Promise<number> {
   return port;
 }
 
+/** Calls a method of the API over Connect with JSON; throws what it answered when that is no success. */
+export async function callApi(gateway: RunningGateway, method: string, message: unknown): Promise<unknown> {
+  const answer = await request(`http://127.0.0.1:${gateway.port}/portcullis.v1.${method}`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${gateway.apiKey}` },
+    body: JSON.stringify(message),
+  });
+  const text = await answer.body.text();
+  if (answer.statusCode !== 200) throw new Error(`${method}: ${answer.statusCode} ${text}`);
+  return JSON.parse(text);
+}
+
 /** Creates a streamable HTTP upstream through the API and returns when the gateway has it. */
 export async function createUpstream(
   gateway: RunningGateway,
   upstream: { readonly slug: string; readonly url: string; readonly era: Era; readonly commit: Commit },
 ): Promise<void> {
-  const answer = await request(`http://127.0.0.1:${gateway.port}/portcullis.v1.UpstreamService/CreateUpstream`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${gateway.apiKey}` },
-    body: JSON.stringify({
-      slug: upstream.slug,
-      transport: { streamableHttp: { url: upstream.url } },
-      era: `ERA_${upstream.era.toUpperCase()}`,
-      decisionCommit: `DECISION_COMMIT_${upstream.commit.toUpperCase()}`,
-      toolFilter: { allowedTools: ['echo', 'get-*'] },
-    }),
+  await callApi(gateway, 'UpstreamService/CreateUpstream', {
+    slug: upstream.slug,
+    transport: { streamableHttp: { url: upstream.url } },
+    era: `ERA_${upstream.era.toUpperCase()}`,
+    decisionCommit: `DECISION_COMMIT_${upstream.commit.toUpperCase()}`,
+    toolFilter: { allowedTools: ['echo', 'get-*'] },
   });
-  const text = await answer.body.text();
-  if (answer.statusCode !== 200) throw new Error(`CreateUpstream ${upstream.slug}: ${answer.statusCode} ${text}`);
 }

@@ -2,25 +2,33 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { measureAuthorize } from './authorize.ts';
 import { measureCapacity } from './capacity.ts';
 import { stopAllChildren } from './child-process.ts';
+import { measureDecide } from './decide.ts';
 import { isGatewayThere } from './gateway.ts';
 import { measureLatency } from './latency.ts';
 import { checkMachine, describeMachine } from './machine.ts';
 import { measureMemory } from './memory.ts';
 import { FULL_PLAN, type Plan, QUICK_PLAN } from './plan.ts';
+import { measurePolicies } from './policies.ts';
 import { formatReport, type Section } from './report.ts';
 import { measureScale } from './scale.ts';
+import { measureSimulation } from './simulation.ts';
 import { measureStartup } from './startup.ts';
 import { createTestbed, warmTestbed } from './targets.ts';
 
-const USAGE = `bench/main.ts [--quick] [--no-gateway] [--no-postgres] [--out FILE] [capacity] [latency] [startup] [memory] [scale]
+const USAGE = `bench/main.ts [--quick] [--no-gateway] [--no-postgres] [--out FILE] [capacity] [latency] [startup] [memory] [scale] [decide] [policies] [authorize] [simulation]
 Runs the named measurements, or all. Everything in full goes to bench/results.md, anything less to FILE or the terminal.`;
 
 const GATEWAY_MEASUREMENTS = [
   { name: 'startup', run: measureStartup },
   { name: 'memory', run: measureMemory },
   { name: 'scale', run: measureScale },
+  { name: 'decide', run: measureDecide },
+  { name: 'policies', run: measurePolicies },
+  { name: 'authorize', run: measureAuthorize },
+  { name: 'simulation', run: measureSimulation },
 ] as const;
 const NAMES = ['capacity', 'latency', ...GATEWAY_MEASUREMENTS.map(({ name }) => name)];
 

@@ -74,3 +74,24 @@ export function writeRequestFile(file: string, era: Era, destinations: readonly 
   });
   writeFileSync(file, requests.join('\0'));
 }
+
+/** Writes different Authorize requests (Connect with JSON) for an agent; NUL separates them. */
+export function writeAuthorizeRequests(file: string, to: Omit<Destination, 'path'>, agent: string): void {
+  const requests = Array.from({ length: REQUEST_VARIANTS }, (_, i) => {
+    const body = JSON.stringify({
+      agent: { slug: agent },
+      tool: 'echo',
+      arguments: { text: `call ${i}`.padEnd(64, '.') },
+    });
+    const head = [
+      'POST /portcullis.v1.ToolService/Authorize HTTP/1.1',
+      `Host: 127.0.0.1:${to.port}`,
+      `Authorization: Bearer ${to.apiKey}`,
+      'Content-Type: application/json',
+      'Connect-Protocol-Version: 1',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+    ];
+    return `${head.join('\r\n')}\r\n\r\n${body}`;
+  });
+  writeFileSync(file, requests.join('\0'));
+}

@@ -17,6 +17,8 @@ export interface Target {
   /** Set on a gateway. */
   readonly commit?: Commit;
   readonly requestFiles: Readonly<Record<Era, string>>;
+  /** What a good answer holds, where it is no JSON-RPC result. */
+  readonly answer?: string;
 }
 
 /** Everything that is alive during a measurement. */
@@ -106,7 +108,8 @@ export async function createTestbed(options: {
   };
 }
 
-async function startPostgres() {
+/** Starts a PostgreSQL on the generator's core, and tells the settings of a gateway that uses it. */
+export async function startPostgres() {
   const child = startChild({ command: [process.execPath, program('postgres-server.ts')], endsWithInput: true });
   const port = await readPort(child);
   const env = {

@@ -18,16 +18,17 @@ export interface WrkResult {
 
 const script = new URL('wrk/tool-call.lua', import.meta.url).pathname;
 
-/** Loads a server with as many calls as it answers over `connections` connections; throws when none was answered. */
+/** Loads a server with as many calls as it answers over `connections` connections; `answer` is what a good answer holds. Throws when none was answered. */
 export async function runWrk(
   port: number,
   requestFile: string,
   connections: number,
   seconds: number,
+  answer = '"result":',
 ): Promise<WrkResult> {
   const output = await runChild({
     command: ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, `http://127.0.0.1:${port}`],
-    env: { BENCH_REQUESTS: requestFile },
+    env: { BENCH_REQUESTS: requestFile, BENCH_ANSWER: answer },
   });
   const result = JSON.parse(output.trimEnd().split('\n').at(-1) ?? '') as WrkResult;
   if (result.answered === 0) throw new Error(`no call was answered: ${result.sample || output}`);

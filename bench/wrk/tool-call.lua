@@ -1,10 +1,11 @@
--- Sends the tools/call requests of a file in turn (both eras; bench/requests.ts writes it) and counts the answers that hold a result.
+-- Sends the requests of a file in turn (bench/requests.ts writes it) and counts the answers that hold a result, or the text BENCH_ANSWER.
 --   BENCH_REQUESTS=<file> wrk -t1 -c16 -d2s -s bench/wrk/tool-call.lua http://127.0.0.1:<port>
 -- The last line of the output is JSON; times are in microseconds.
 
 local requests = {}
 local next_request = 0
 local main_thread
+local answer
 
 answered = 0
 refused = 0
@@ -15,6 +16,7 @@ function setup(thread)
 end
 
 function init()
+  answer = os.getenv("BENCH_ANSWER") or '"result":'
   local file = assert(io.open(assert(os.getenv("BENCH_REQUESTS"), "BENCH_REQUESTS names no file"), "rb"))
   local text = file:read("*a") .. "\0"
   file:close()
@@ -32,7 +34,7 @@ function request()
 end
 
 function response(status, _, body)
-  if status == 200 and body:find('"result":', 1, true) and not body:find('"isError":true', 1, true) then
+  if status == 200 and body:find(answer, 1, true) and not body:find('"isError":true', 1, true) then
     answered = answered + 1
   else
     refused = refused + 1

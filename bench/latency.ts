@@ -31,7 +31,7 @@ export async function measureLatency(testbed: Testbed, plan: Plan, say: (line: s
     for (const era of plan.latencyEras) {
       for (const { rate, seconds } of plan.latency) {
         for (const target of targets) {
-          cells.push(await quiet.run(() => measureCell(target, testbed.upstreamPid, era, rate, seconds)));
+          cells.push(await quiet.run(() => measureLatencyCell(target, testbed.upstreamPid, era, rate, seconds)));
         }
       }
     }
@@ -44,14 +44,16 @@ export async function measureLatency(testbed: Testbed, plan: Plan, say: (line: s
   };
 }
 
-async function measureCell(
+/** Sends to one target at a rate and reads how long the answers took. */
+export async function measureLatencyCell(
   target: Target,
   upstreamPid: number,
   era: Era,
   rate: number,
   seconds: number,
 ): Promise<LatencyCell> {
-  const options: OpenLoopOptions = { port: target.port, requestFile: target.requestFiles[era], rate, seconds };
+  const { port, requestFiles, answer } = target;
+  const options: OpenLoopOptions = { port, requestFile: requestFiles[era], rate, seconds, answer };
   const readLoad = startLoadMeter(target, upstreamPid);
   const output = await runChild({ command: [process.execPath, generator, JSON.stringify(options)] });
   return { target, era, rate, loop: JSON.parse(output) as OpenLoopResult, load: readLoad() };

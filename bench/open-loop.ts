@@ -10,6 +10,8 @@ export interface OpenLoopOptions {
   /** Calls a second. */
   readonly rate: number;
   readonly seconds: number;
+  /** What a good answer holds, where it is no JSON-RPC result. */
+  readonly answer?: string | undefined;
 }
 
 /** Latencies in milliseconds from the intended send time to the last byte of the answer. */
@@ -40,8 +42,8 @@ const GRACE = 3_000;
 
 const now = () => performance.timeOrigin + performance.now();
 
-function isResult(answer: string): boolean {
-  return answer.startsWith('HTTP/1.1 200') && answer.includes('"result":') && !answer.includes('"isError":true');
+function isResult(answer: string, good = '"result":'): boolean {
+  return answer.startsWith('HTTP/1.1 200') && answer.includes(good) && !answer.includes('"isError":true');
 }
 
 /** Sends at a fixed rate whatever the answers do; a late send or a full pool counts into the latency. */
@@ -129,7 +131,7 @@ class OpenLoop {
     this.#lateness.push(now() - intended);
     connection.send(this.#requests[index % this.#requests.length] as Buffer, (answer) => {
       this.#latencies.push(now() - intended);
-      if (!isResult(answer)) this.#refuse(answer);
+      if (!isResult(answer, this.#options.answer)) this.#refuse(answer);
       const next = this.#waiting.shift();
       if (next === undefined) this.#idle.push(connection);
       else this.#send(connection, next);

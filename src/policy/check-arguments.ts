@@ -92,7 +92,7 @@ function checkString(
     if (pattern === undefined) continue;
     report.at(name).try(() => {
       isReadable = false;
-      limits.addRegex(() => compileRegex(pattern).size);
+      if (!limits.isExceeded()) compileRegex(pattern, limits.addRegex);
       isReadable = !limits.isExceeded();
     });
   }

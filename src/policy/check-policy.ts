@@ -88,9 +88,7 @@ function checkRule({ says }: PolicyRule, report: Report, limits: CheckLimits): v
     case 'arguments':
       return checkArguments(says, report.at('arguments'), limits);
     case 'condition':
-      return report
-        .at('condition.expression')
-        .try(() => limits.addExpression(says.expression, () => compileCondition(says.expression).regexSize));
+      return checkCondition(says.expression, report.at('condition.expression'), limits);
     case 'time_window':
       return checkTimeWindow(says, report.at('time_window'));
     case 'session':
@@ -101,4 +99,9 @@ function checkRule({ says }: PolicyRule, report: Report, limits: CheckLimits): v
     case 'rate':
       return undefined;
   }
+}
+
+function checkCondition(expression: string, report: Report, limits: CheckLimits): void {
+  if (limits.isExceeded()) return;
+  report.try(() => limits.addExpression(expression, () => compileCondition(expression).regexSize));
 }

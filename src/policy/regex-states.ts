@@ -52,18 +52,19 @@ const MAX_OTHERS = 64;
 /** What a state takes besides its instructions. */
 const STATE_COST = 5;
 
-/**
- * Makes the states of a program, as texts ask for them. All are dropped when they become too many. When that is depends on the round
- * alone, not on what is left of those before it, so that the same texts always cost the same.
- */
-export function createStates(program: Program): States {
+/** Finds states and steps, and keeps the states. */
+interface StateTable {
+  /** Where a character leads, and how many instructions were looked at for that; `from` undefined = the beginning. */
+  step(from: State | undefined, codePoint: number): Pick<Transition, 'to' | 'instructions'>;
+  /** True when no more should be kept. */
+  isFull(): boolean;
+  clear(): void;
+}
+
+function createStateTable(program: Program): StateTable {
   const walker = createProgramWalker(program);
   const states = new Map<string, State>();
-  let first: Transition | undefined;
-  let round = 0;
   let kept = 0;
-  let seen = 0;
-  let seenInstructions = 0;
 
   function getState(reached: Reached, codePoint: number): State {
     const before = reached.asksForPlace ? placeholderOf(codePoint) : NO_CODE_POINT;
@@ -77,6 +78,11 @@ export function createStates(program: Program): States {
     return state;
   }
 
+  function stepToFirst(): Transition['to'] {
+    const reached = walker.reach([program.start], 0);
+    return reached.isMatch ? 'match' : getState(reached, NO_CODE_POINT);
+  }
+
   function stepFrom(from: State, codePoint: number): Transition['to'] {
     const here = from.asksForPlace ? walker.reach(from.instructions, placeBetween(from.before, codePoint)) : from;
     if (here.isMatch) return 'match';
@@ -87,36 +93,31 @@ export function createStates(program: Program): States {
     return next.instructions.length === 0 ? 'never' : getState(next, codePoint);
   }
 
-  function stepToFirst(): Transition['to'] {
-    const reached = walker.reach([program.start], 0);
-    return reached.isMatch ? 'match' : getState(reached, NO_CODE_POINT);
-  }
+  return {
+    step(from, codePoint) {
+      walker.countSteps();
+      const to = from === undefined ? stepToFirst() : stepFrom(from, codePoint);
+      const written = typeof to === 'string' ? 0 : to.instructions.length;
+      return { to, instructions: walker.countSteps() + written + STATE_COST };
+    },
+    isFull: () => states.size > MAX_STATES || kept > MAX_INSTRUCTIONS,
+    clear() {
+      states.clear();
+      kept = 0;
+    },
+  };
+}
 
-  function find(from: State | undefined, codePoint: number): Transition | undefined {
-    if (from === undefined) return first;
-    if (codePoint === NO_CODE_POINT) return from.end;
-    return codePoint < 128 ? from.ascii[codePoint] : from.others.get(codePoint);
-  }
-
-  function make(from: State | undefined, codePoint: number): Transition {
-    walker.countSteps();
-    const to = from === undefined ? stepToFirst() : stepFrom(from, codePoint);
-    const written = typeof to === 'string' ? 0 : to.instructions.length;
-    return { to, instructions: walker.countSteps() + written + STATE_COST, round };
-  }
-
-  function keep(from: State | undefined, codePoint: number, transition: Transition): void {
-    if (from === undefined) first = transition;
-    else if (codePoint === NO_CODE_POINT) from.end = transition;
-    else if (codePoint < 128) from.ascii[codePoint] = transition;
-    else keepOther(from, codePoint, transition, round);
-  }
-
-  function drop(): void {
-    states.clear();
-    first = undefined;
-    kept = 0;
-  }
+/**
+ * Makes the states of a program, as texts ask for them. All are dropped when they become too many. When that is depends on the round
+ * alone, not on what is left of those before it, so that the same texts always cost the same.
+ */
+export function createStates(program: Program): States {
+  const table = createStateTable(program);
+  let first: Transition | undefined;
+  let round = 0;
+  let seen = 0;
+  let seenInstructions = 0;
 
   function startRound(): void {
     round++;
@@ -124,9 +125,16 @@ export function createStates(program: Program): States {
     seenInstructions = 0;
   }
 
+  function drop(): void {
+    table.clear();
+    first = undefined;
+  }
+
   function comeTo(state: State): void {
     if (state.round === round) return;
-    if (++seen > MAX_STATES || (seenInstructions += state.instructions.length) > MAX_INSTRUCTIONS) {
+    seen++;
+    seenInstructions += state.instructions.length;
+    if (seen > MAX_STATES || seenInstructions > MAX_INSTRUCTIONS) {
       drop();
       startRound();
     }
@@ -138,18 +146,31 @@ export function createStates(program: Program): States {
       return first;
     },
     begin() {
-      if (states.size > MAX_STATES || kept > MAX_INSTRUCTIONS) drop();
+      if (table.isFull()) drop();
       startRound();
     },
     isPaid: (transition): transition is Transition => transition?.round === round,
     take(from, codePoint) {
-      const transition = find(from, codePoint) ?? make(from, codePoint);
-      keep(from, codePoint, transition);
+      const known = from === undefined ? first : findTransition(from, codePoint);
+      const transition: Transition = known ?? { ...table.step(from, codePoint), round };
+      if (from === undefined) first = transition;
+      else keepTransition(from, codePoint, transition, round);
       if (typeof transition.to !== 'string') comeTo(transition.to);
       transition.round = round;
       return transition;
     },
   };
+}
+
+function findTransition(from: State, codePoint: number): Transition | undefined {
+  if (codePoint === NO_CODE_POINT) return from.end;
+  return codePoint < 128 ? from.ascii[codePoint] : from.others.get(codePoint);
+}
+
+function keepTransition(from: State, codePoint: number, transition: Transition, round: number): void {
+  if (codePoint === NO_CODE_POINT) from.end = transition;
+  else if (codePoint < 128) from.ascii[codePoint] = transition;
+  else keepOther(from, codePoint, transition, round);
 }
 
 function createState(reached: Reached, before: number): State {

@@ -23,16 +23,19 @@ const BASE_SIZE = 10;
  * Compiles an RE2 expression. @bufbuild/re2 parses it; the matching is this module's own, because the package's looks at the instructions
  * for every character when there is an anchor, keeps what it learns without a limit, and falls back to a slow simulation.
  *
- * @throws GatewayError `validation_failed`
+ * `count` is told what it took to compile the expression, even if that is then too large.
+ *
+ * @throws GatewayError `validation_failed`, or what `count` throws
  */
-export function compileRegex(pattern: string): Matcher {
+export function compileRegex(pattern: string, count?: (size: number) => void): Matcher {
   if (pattern.length > MAX_PATTERN) throw invalid(`is longer than ${MAX_PATTERN} characters`);
   const classes = sizeOfClasses(pattern);
   if (classes > MAX_CLASSES) throw invalid('is too large, because it ignores the case of too many characters');
   const program = compileProgram(pattern);
   const instructions = program.numInst();
-  if (instructions > MAX_PROGRAM) throw invalid('is too large, because its repetitions multiply');
   const size = BASE_SIZE + instructions + classes;
+  count?.(size);
+  if (instructions > MAX_PROGRAM) throw invalid('is too large, because its repetitions multiply');
   if (sizes.size >= MAX_SIZES) sizes.clear();
   sizes.set(pattern, size);
   return Object.assign(createAutomaton(program), { size });

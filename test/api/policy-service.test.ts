@@ -336,6 +336,32 @@ describe('a policy', () => {
     expect(refusal.message).toMatch(/; and 480 more$/);
   });
 
+  it('of which reading would take long is refused with the first rule that has no room, and so is what a project has no room for', async () => {
+    const large = (from: number, count: number) => ({
+      targets: everything,
+      rules: Array.from({ length: count }, (_, at) => ({ ...regex(`(a|b){1,99}${from + at}`), id: `r${at}` })),
+    });
+    const start = performance.now();
+    expect((await refusalOf(policies().createPolicy({ slug: 'p', content: large(0, 500) }))).violations).toEqual([
+      {
+        field: 'content.rules[48].arguments.constraints[0].string.regex',
+        description: 'the regular expressions of the policy are too large together: this is the first that has no room',
+      },
+    ]);
+    for (let index = 0; index < 10; index++) {
+      await policies().createPolicy({ slug: `p${index}`, content: large(1000 * index, 48) });
+    }
+    const full = [{ field: 'content.rules', description: expect.stringContaining('of the project are too large') }];
+    const content = large(20_000, 48);
+    expect((await refusalOf(policies().createPolicy({ slug: 'q', content }))).violations).toEqual(full);
+    await policies().createPolicy({ slug: 'q', content: { ...content, mode: EnforcementMode.OFF } });
+    const on = policies().updatePolicy({ policy: bySlug('q'), change: { case: 'content', value: content } });
+    expect((await refusalOf(on)).violations).toEqual(full);
+    await policies().updatePolicy({ policy: bySlug('p0'), change: { case: 'content', value: deny } });
+    await policies().updatePolicy({ policy: bySlug('q'), change: { case: 'content', value: content } });
+    expect(performance.now() - start).toBeLessThan(5000);
+  });
+
   it('is checked in its form before it is written', async () => {
     const one = policies();
     const twice = { targets: everything, rules: [effect(Effect.DENY, 'x'), effect(Effect.ALLOW, 'x')] };

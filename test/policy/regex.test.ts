@@ -3,7 +3,8 @@ import { runInNewContext } from 'node:vm';
 import { RE2JS } from '@bufbuild/re2';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compileRegex } from '../../src/policy/regex.ts';
+import { createBudget } from '../../src/policy/budget.ts';
+import { compileRegex, type Matcher } from '../../src/policy/regex.ts';
 
 describe('what RE2 does not take is refused', () => {
   test.each([
@@ -62,6 +63,40 @@ test('a text that needs too many states is neither a match nor none, and spoils 
     expect(matches(`a${'b'.repeat(100)}`)).toBe(true);
     expect(matches(`b${'b'.repeat(100)}`)).toBe(false);
   }
+});
+
+describe('what a text costs does not depend on the texts before it', () => {
+  const spent = (matches: Matcher, text: string) => {
+    const budget = createBudget();
+    const { left } = budget;
+    return [matches(text, budget), left - budget.left];
+  };
+
+  test.each(['(?i)a.{0,60}[é-ü].{0,60}[xy]', String.raw`\b[ab]+[^a]\b.{20}x$`, 'a.{40}x', '^[^x]*$'])(
+    '%s',
+    (pattern) => {
+      const random = mixedText(6000);
+      const texts = Array.from({ length: 30 }, (_, index) => random.slice((index * 91) % 500, 200 * (index + 1)));
+      const cold = texts.map((text) => spent(compileRegex(pattern), text));
+      const used = compileRegex(pattern);
+
+      expect(texts.map((text) => spent(used, text))).toEqual(cold);
+      expect(texts.toReversed().map((text) => spent(used, text))).toEqual(cold.toReversed());
+      for (const [index, text] of texts.entries()) {
+        used(random.slice(0, 300));
+        expect(spent(used, text)).toEqual(cold[index]);
+      }
+    },
+  );
+});
+
+test('one decision pays for a step once', () => {
+  const matches = compileRegex('^[A-Z0-9-]{1,20}$');
+  const budget = createBudget();
+  const { left } = budget;
+  for (let index = 0; index < 10_000; index++) matches('SKU-1', budget);
+
+  expect(left - budget.left).toBeLessThan(30_000);
 });
 
 test('memory does not grow with the characters that were seen', () => {
@@ -129,6 +164,14 @@ function randomText(length: number): string {
   return Array.from({ length }, () => {
     seed = (seed * 48_271) % 2_147_483_647;
     return seed % 2 === 0 ? 'a' : 'b';
+  }).join('');
+}
+
+function mixedText(length: number): string {
+  let seed = 1;
+  return Array.from({ length }, () => {
+    seed = (seed * 48_271) % 2_147_483_647;
+    return String.fromCodePoint([0x61, 0x62, 0xe9, 0x400 + (seed % 300)][(seed >> 5) % 4] ?? 0);
   }).join('');
 }
 

@@ -196,7 +196,8 @@ export type PolicyContent = Message<"portcullis.v1.PolicyContent"> & {
   targets: CallPattern[];
 
   /**
-   * At most 500; their order does not matter.
+   * At most 500; their order does not matter. Together at most 32 KiB of expressions and a bounded size of regular expressions; one call may
+   * cost its rules about 50 ms of CPU: what costs more is denied, with the check `cost`.
    *
    * @generated from field: repeated portcullis.v1.PolicyRule rules = 6;
    */

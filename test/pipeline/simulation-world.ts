@@ -137,8 +137,9 @@ export async function createWorld(
       }
     },
     pass: (milliseconds) => void vi.setSystemTime(Date.now() + milliseconds),
-    simulate: (policies = world.policies, request = {}) =>
-      collect(
+    async simulate(policies = world.policies, request = {}) {
+      await untilReadable(world);
+      return collect(
         simulation({
           projectId,
           policies,
@@ -146,7 +147,8 @@ export async function createWorld(
           signal: new AbortController().signal,
           ...request,
         }),
-      ),
+      );
+    },
   };
   return world;
 }
@@ -173,8 +175,23 @@ export function summaryOf(events: readonly SimulationEvent[]) {
   return last?.kind === 'summary' ? last.counts : undefined;
 }
 
+/** Resolves when the log can be read to its end: on PostgreSQL a transaction of anybody on the server holds back what was committed. */
+async function untilReadable({ store, projectId }: World): Promise<void> {
+  if (store.kind === 'sqlite') return;
+  const { newest } = await store.db
+    .selectFrom('decisions')
+    .select((select) => select.fn.max('tx').as('newest'))
+    .where('project_id', '=', projectId)
+    .executeTakeFirstOrThrow();
+  while ((await store.log.head()).tx <= (newest ?? -1n)) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 /** The whole log of a world, oldest first. */
-export async function decisionsOf({ store, projectId }: World, limit = 1_000): Promise<Decision[]> {
+export async function decisionsOf(world: World, limit = 1_000): Promise<Decision[]> {
+  await untilReadable(world);
+  const { store, projectId } = world;
   const { fromRow } = await import('../../src/decisions/decision-row.ts');
   return (await store.log.scan(projectId, { limit })).map((row) => fromRow(row).decision);
 }

@@ -33,7 +33,8 @@ const installations: readonly [name: string, StartGateways][] = [
   ['two replicas with PostgreSQL', twoReplicas],
 ];
 
-describe.each(installations)('decisions of %s', (_name, start) => {
+// On PostgreSQL a transaction of any other test on the same server holds back what a watcher may read (see LogStore.readAfter): once more then.
+describe.each(installations)('decisions of %s', { retry: 1 }, (_name, start) => {
   const cleanUp = createCleanUp();
   let gateway: GatewayProcess;
   /** The other replica, or the same process where there is only one. */

@@ -1,6 +1,6 @@
 import type { Approvals } from '../approvals/approvals.ts';
 import type { DecisionLog } from '../decisions/decision-log.ts';
-import { type ArgumentsRecord, describeArguments } from '../decisions/recorded-arguments.ts';
+import type { ArgumentsRecord } from '../decisions/recorded-arguments.ts';
 import type { Approval, ApprovalKey } from '../domain/approval.ts';
 import type { Decision } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
@@ -12,6 +12,7 @@ import { isMetBy } from '../policy/approval-demand.ts';
 import { type ApprovalDemand, decide, type Verdict } from '../policy/decide.ts';
 import type { MatchedPolicies } from '../policy/policy-set.ts';
 import type { HotConfig } from '../snapshot/hot-config.ts';
+import { describeCall, recordedFields } from './call-arguments.ts';
 import { createDecision, type GovernedCall } from './decision.ts';
 import type { PolicySets } from './policy-sets.ts';
 
@@ -68,23 +69,19 @@ interface Question {
 }
 
 function ask(deps: DecideDeps, call: GovernedCall): Question {
-  requireFreshConfig(deps);
-  const project = deps.config.getProject(call.principal.projectId);
-  return {
-    id: newId<CallId>(),
-    call,
-    described:
-      call.arguments === undefined
-        ? undefined
-        : describeArguments(call.arguments, project.recordedArguments, call.exactText, project.redactedKeys),
-    project,
-    matched: deps.policies.of(project.id).match(call),
-  };
+  const found = lookUp(deps, call);
+  return { id: newId<CallId>(), call, described: describeCall(call, found.project), ...found };
 }
 
 /** The same question after something was waited for: project and policies may have been changed. */
-function askAgain(deps: DecideDeps, { id, described, call }: Question): Question {
-  return { ...ask(deps, call), id, described };
+function askAgain(deps: DecideDeps, question: Question): Question {
+  return { ...question, ...lookUp(deps, question.call) };
+}
+
+function lookUp(deps: DecideDeps, call: GovernedCall): Pick<Question, 'project' | 'matched'> {
+  requireFreshConfig(deps);
+  const project = deps.config.getProject(call.principal.projectId);
+  return { project, matched: deps.policies.of(project.id).match(call) };
 }
 
 /** What there is for a call that needs approval: the approval it took or waits for, or that it may not ask for one. */
@@ -226,8 +223,7 @@ function createRecord(
 ): Decision {
   const told = project.recordedArguments === 'none' ? withoutValues(verdict) : verdict;
   return createDecision(id, now, call, told, {
-    ...(described === undefined ? {} : { argumentsDigest: described.digest }),
-    ...(described?.json === undefined ? {} : { argumentsJson: described.json, argumentsRedacted: described.redacted }),
+    ...recordedFields(described),
     ...(approvalId === undefined ? {} : { approvalId }),
   });
 }

@@ -1,8 +1,8 @@
-import { describeArguments } from '../decisions/recorded-arguments.ts';
 import type { Approval } from '../domain/approval.ts';
 import type { Decision } from '../domain/decision.ts';
 import { type CallId, newId } from '../domain/ids.ts';
 import type { Call, CallDeps } from './call.ts';
+import { describeCall, recordedFields } from './call-arguments.ts';
 import { createDecision } from './decision.ts';
 
 /**
@@ -12,14 +12,9 @@ import { createDecision } from './decision.ts';
  */
 export async function refuseCall(deps: CallDeps, call: Call, approval: Approval, message: string): Promise<Decision> {
   const project = deps.config.getProject(call.principal.projectId);
-  const described =
-    call.arguments === undefined
-      ? undefined
-      : describeArguments(call.arguments, project.recordedArguments, call.exactText, project.redactedKeys);
   const reasons = { effect: 'deny', reason: 'approval', ruleIds: approval.ruleIds, message } as const;
   const decision = createDecision(newId<CallId>(), Date.now(), call, reasons, {
-    ...(described === undefined ? {} : { argumentsDigest: described.digest }),
-    ...(described?.json === undefined ? {} : { argumentsJson: described.json, argumentsRedacted: described.redacted }),
+    ...recordedFields(describeCall(call, project)),
     approvalId: approval.id,
   });
   deps.usage.countCall(call.upstream.id, decision.effect);

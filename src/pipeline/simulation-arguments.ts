@@ -4,12 +4,9 @@ import type { Decision } from '../domain/decision.ts';
 export interface RecordedCallArguments {
   /** Parsed when first read; undefined when the call had none, or nothing of them is known. */
   readonly value: unknown;
-  /** What of them is not known: nothing, the values that are {@link MASK}, or all. */
+  /** What of them is not known: nothing, the values that are `[redacted]`, or all. */
   readonly hidden: 'nothing' | 'masked' | 'all';
 }
-
-/** Stands in recorded arguments for the value of a sensitive key. */
-export const MASK = '[redacted]';
 
 /** Numbers that JSON.parse may change; on the MCP face the gateway decided about them as they were written. */
 const fragileNumber = /\d[\d.]{15}|\d[eE][+-]?\d/;

@@ -1,8 +1,9 @@
 import type { Policy, PolicyRule } from '../domain/policy.ts';
+import { MASK } from '../domain/sensitive-keys.ts';
 import { everyItem, type PathSegment, parsePath } from '../policy/argument-path.ts';
 import { findArgumentReads } from '../policy/expression-reads.ts';
 import type { PlannedRule } from '../policy/plan.ts';
-import { MASK, type RecordedCallArguments } from './simulation-arguments.ts';
+import type { RecordedCallArguments } from './simulation-arguments.ts';
 
 interface Read {
   /** From the arguments down; empty = all of them. */

@@ -1,4 +1,5 @@
 import type { Refusal, RuleKind } from '../domain/policy.ts';
+import { MASK } from '../domain/sensitive-keys.ts';
 import { type ArgumentPath, describePlace, parsePath, visitValues } from './argument-path.ts';
 import { type Budget, createBudget, spend } from './budget.ts';
 import type { RuleFailure } from './compiled-rule.ts';
@@ -22,8 +23,6 @@ const MAX_PER_CONSTRAINT = 20;
 /** What a failure costs to find, and to describe. */
 const FAILURE_COST = 10;
 const DESCRIPTION_COST = 30;
-
-const MASK = '[redacted]';
 
 const passed: ArgumentsFinding = { effect: undefined, failures: [] };
 

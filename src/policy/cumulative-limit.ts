@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import type { CumulativeLimit } from '../domain/policy.ts';
-import { createKeyRedaction } from '../domain/sensitive-keys.ts';
+import { createKeyRedaction, MASK } from '../domain/sensitive-keys.ts';
 import { type ArgumentPath, describePlace, parsePath, visitValues } from './argument-path.ts';
 import type { Budget } from './budget.ts';
 import type { Evaluation } from './compiled-rule.ts';
@@ -49,8 +49,6 @@ function createSumLimit(text: string, maximum: number): SessionLimit {
     },
   };
 }
-
-const MASK = '[redacted]';
 
 function masks({ segments }: ArgumentPath, { redactedKeys }: Evaluation): boolean {
   const isSensitive = createKeyRedaction(redactedKeys);

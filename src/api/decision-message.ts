@@ -43,6 +43,7 @@ const REASONS: Readonly<Record<DecisionReason, ReasonMessage>> = {
   approval: ReasonMessage.APPROVAL,
   agent_inactive: ReasonMessage.AGENT_INACTIVE,
   approvals_exhausted: ReasonMessage.APPROVALS_EXHAUSTED,
+  not_offered: ReasonMessage.NOT_OFFERED,
 };
 
 const STATUSES: Readonly<Record<OutcomeStatus, StatusMessage>> = {

@@ -4,6 +4,7 @@ import type { Database } from '../db/database.ts';
 import { findUpstream, findUpstreamBySlug } from '../db/upstreams.ts';
 import type { ProjectId, UpstreamId } from '../domain/ids.ts';
 import { isGranted, type Principal } from '../domain/principal.ts';
+import { DEFAULT_VERSION } from '../domain/target.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import { getReferenced } from './reference.ts';
 
@@ -17,7 +18,7 @@ export function getGrantedUpstream(
   return getReferenced(projectId, ref, {
     kind: 'upstream',
     findById: (id) => findUpstream(db, id as UpstreamId),
-    findBySlug: (slug) => findUpstreamBySlug(db, projectId, slug),
+    findBySlug: (slug) => findUpstreamBySlug(db, projectId, slug, ref?.version || DEFAULT_VERSION),
     isVisible: ({ id }) => isGranted(caller, id),
   });
 }

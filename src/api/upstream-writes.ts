@@ -10,6 +10,7 @@ import {
 import { deleteUpstream, insertUpstream, updateUpstream } from '../db/upstreams.ts';
 import { newId, type UpstreamId } from '../domain/ids.ts';
 import type { Principal } from '../domain/principal.ts';
+import { DEFAULT_VERSION } from '../domain/target.ts';
 import type { ToolFilter, Transport, Upstream, UpstreamSecrets } from '../domain/upstream.ts';
 import { writeConfig } from './config-write.ts';
 import type { ApiDeps } from './deps.ts';
@@ -49,6 +50,7 @@ export async function createUpstream(deps: UpstreamWriteDeps, caller: Principal,
         id: newId<UpstreamId>(now),
         projectId,
         slug: request.slug,
+        version: request.version || DEFAULT_VERSION,
         displayName: request.displayName,
         description: request.description,
         transport,

@@ -10,6 +10,7 @@ import { insertUser, type UserRecord } from '../db/users.ts';
 import { newId, type ProjectId } from '../domain/ids.ts';
 import type { Scope } from '../domain/principal.ts';
 import type { Project } from '../domain/project.ts';
+import { DEFAULT_VERSION } from '../domain/target.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import { createApiKey } from './api-key.ts';
 import { type ApiKeyWithSecret, draftApiKey } from './api-key-service.ts';
@@ -160,6 +161,7 @@ function draftDemoUpstream(projectId: ProjectId, time: number): Upstream {
     id: newId(time),
     projectId,
     slug: 'everything',
+    version: DEFAULT_VERSION,
     displayName: 'Everything',
     description: 'The MCP reference server with a tool, prompt and resource of every kind; for trying the gateway out.',
     transport: {

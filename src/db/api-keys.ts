@@ -1,5 +1,5 @@
 import { type Kysely, type Selectable, sql, type Updateable } from 'kysely';
-import type { ApiKeyId, PrincipalId, ProjectId, UpstreamId } from '../domain/ids.ts';
+import type { ApiKeyId, GatewayId, PrincipalId, ProjectId, UpstreamId } from '../domain/ids.ts';
 import type { Scope } from '../domain/principal.ts';
 import type { ApiKeySecretTable, ApiKeyTable, Database } from './database.ts';
 
@@ -24,6 +24,8 @@ export interface ApiKeyRecord {
   readonly displayName: string;
   readonly scopes: readonly Scope[];
   readonly grants: 'all' | readonly UpstreamId[];
+  /** Gateways that it may reach where `grants` is not `all`; absent = none. */
+  readonly gatewayGrants?: readonly GatewayId[];
   readonly expireTime?: number;
   readonly revokeTime?: number;
   readonly lastUseTime?: number;
@@ -36,7 +38,7 @@ export interface ApiKeyRecord {
 }
 
 /** What an update of a key may set; null for `expireTime` = does not expire. */
-export type ApiKeyChanges = Partial<Pick<ApiKeyRecord, 'displayName' | 'scopes' | 'grants'>> & {
+export type ApiKeyChanges = Partial<Pick<ApiKeyRecord, 'displayName' | 'scopes' | 'grants' | 'gatewayGrants'>> & {
   readonly expireTime?: number | null;
   readonly updateTime: number;
 };
@@ -171,12 +173,13 @@ async function withSecrets(
 }
 
 function toColumns(changes: ApiKeyChanges): Updateable<ApiKeyTable> {
-  const { displayName, scopes, grants, expireTime, updateTime } = changes;
+  const { displayName, scopes, grants, gatewayGrants, expireTime, updateTime } = changes;
   return {
     update_time: updateTime,
     ...(displayName !== undefined && { display_name: displayName }),
     ...(scopes !== undefined && { scopes: JSON.stringify(scopes) }),
     ...(grants !== undefined && { grants: JSON.stringify(grants) }),
+    ...(gatewayGrants !== undefined && { gateway_grants: JSON.stringify(gatewayGrants) }),
     ...(expireTime !== undefined && { expire_time: expireTime }),
   };
 }
@@ -190,6 +193,7 @@ function toRow(key: ApiKeyRecord): Selectable<ApiKeyTable> {
     display_name: key.displayName,
     scopes: JSON.stringify(key.scopes),
     grants: JSON.stringify(key.grants),
+    gateway_grants: JSON.stringify(key.gatewayGrants ?? []),
     expire_time: key.expireTime ?? null,
     revoke_time: key.revokeTime ?? null,
     last_use_time: key.lastUseTime ?? null,
@@ -219,6 +223,7 @@ function fromRow(row: Selectable<ApiKeyTable>, secrets: readonly ApiKeySecret[])
     displayName: row.display_name,
     scopes: JSON.parse(row.scopes) as Scope[],
     grants: JSON.parse(row.grants) as 'all' | UpstreamId[],
+    ...(row.gateway_grants !== '[]' && { gatewayGrants: JSON.parse(row.gateway_grants) as GatewayId[] }),
     ...(row.expire_time !== null && { expireTime: row.expire_time }),
     ...(row.revoke_time !== null && { revokeTime: row.revoke_time }),
     ...(row.last_use_time !== null && { lastUseTime: row.last_use_time }),

@@ -11,6 +11,9 @@ export interface Database {
   api_keys: ApiKeyTable;
   api_key_secrets: ApiKeySecretTable;
   upstreams: UpstreamTable;
+  gateways: GatewayTable;
+  upstream_templates: UpstreamTemplateTable;
+  replica_messages: ReplicaMessageTable;
   agents: AgentTable;
   policies: PolicyTable;
   policy_versions: PolicyVersionTable;
@@ -82,6 +85,8 @@ export interface ApiKeyTable {
   scopes: string;
   /** JSON: `"all"` or an array of upstream ids. */
   grants: string;
+  /** JSON array of gateway ids. */
+  gateway_grants: string;
   expire_time: number | null;
   revoke_time: number | null;
   last_use_time: number | null;
@@ -103,8 +108,9 @@ export interface ApiKeySecretTable {
 export interface UpstreamTable {
   id: string;
   project_id: string;
-  /** Unique within the project. */
+  /** With the version unique within the project. */
   slug: string;
+  version: string;
   /** JSON of the fields of Upstream that are not columns here. */
   config: string;
   sealed_secrets: string;
@@ -112,6 +118,39 @@ export interface UpstreamTable {
   revision: number;
   create_time: number;
   update_time: number;
+}
+
+export interface GatewayTable {
+  id: string;
+  project_id: string;
+  /** With the version unique within the project. */
+  slug: string;
+  version: string;
+  /** JSON of the fields of Gateway that are not columns here. */
+  config: string;
+  delete_time: number | null;
+  revision: number;
+  create_time: number;
+  update_time: number;
+}
+
+export interface UpstreamTemplateTable {
+  id: string;
+  project_id: string;
+  /** Unique within the project. */
+  slug: string;
+  /** JSON of the fields that are not columns here. */
+  config: string;
+  create_time: number;
+}
+
+/** Messages between replicas of one installation; each is read and deleted by its recipient. */
+export interface ReplicaMessageTable {
+  id: string;
+  /** The replica it is for. */
+  recipient: string;
+  body: string;
+  create_time: number;
 }
 
 export interface AgentTable {
@@ -255,6 +294,7 @@ export type ConfigKind =
   | 'agent'
   | 'api_key'
   | 'upstream'
+  | 'gateway'
   | 'policy'
   | 'approval'
   | 'ended_session'

@@ -8,16 +8,25 @@ import { isUniqueViolation } from './violations.ts';
 type Db = Kysely<Database>;
 
 /** Fields of Upstream that have a column of their own; the others are kept as JSON in `config`. */
-type ColumnField = 'id' | 'projectId' | 'slug' | 'sealedSecrets' | 'enabled' | 'revision' | 'createTime' | 'updateTime';
+type ColumnField =
+  | 'id'
+  | 'projectId'
+  | 'slug'
+  | 'version'
+  | 'sealedSecrets'
+  | 'enabled'
+  | 'revision'
+  | 'createTime'
+  | 'updateTime';
 
 type UpstreamConfig = Omit<Upstream, ColumnField>;
 
 /** What an update of an upstream may set; null for `era` = found out by asking again. */
 export type UpstreamChanges = Partial<
-  Omit<Upstream, 'id' | 'projectId' | 'era' | 'revision' | 'createTime' | 'updateTime'>
+  Omit<Upstream, 'id' | 'projectId' | 'version' | 'era' | 'revision' | 'createTime' | 'updateTime'>
 > & { readonly era?: Era | null; readonly updateTime: number };
 
-/** Stores a new upstream; throws `already_exists` when its slug is taken in the project. */
+/** Stores a new upstream; throws `already_exists` when another one has its slug and version in the project. */
 export async function insertUpstream(db: Db, upstream: Upstream): Promise<void> {
   await db.insertInto('upstreams').values(toRow(upstream)).execute().catch(slugTaken);
 }
@@ -34,10 +43,20 @@ export async function findUpstreams(db: Db, ids: readonly string[]): Promise<Ups
   return rows.map(fromRow);
 }
 
-/** The upstream of the project with this slug. */
-export async function findUpstreamBySlug(db: Db, projectId: ProjectId, slug: string): Promise<Upstream | undefined> {
-  const query = db.selectFrom('upstreams').selectAll().where('project_id', '=', projectId).where('slug', '=', slug);
-  const row = await query.executeTakeFirst();
+/** The upstream of the project with this slug and version. */
+export async function findUpstreamBySlug(
+  db: Db,
+  projectId: ProjectId,
+  slug: string,
+  version: string,
+): Promise<Upstream | undefined> {
+  const row = await db
+    .selectFrom('upstreams')
+    .selectAll()
+    .where('project_id', '=', projectId)
+    .where('slug', '=', slug)
+    .where('version', '=', version)
+    .executeTakeFirst();
   return row && fromRow(row);
 }
 
@@ -84,7 +103,7 @@ export async function deleteUpstream(db: Db, id: UpstreamId): Promise<boolean> {
 
 function slugTaken(error: unknown): never {
   if (!isUniqueViolation(error)) throw error;
-  const message = 'There is an upstream with this slug in the project. Choose another slug.';
+  const message = 'There is an upstream with this slug and version in the project. Choose another slug or version.';
   throw new GatewayError('already_exists', message, { cause: error });
 }
 
@@ -95,11 +114,13 @@ function applyChanges(old: Upstream, changes: UpstreamChanges): Upstream {
 }
 
 function toRow(upstream: Upstream): Selectable<UpstreamTable> {
-  const { id, projectId, slug, sealedSecrets, enabled, revision, createTime, updateTime, ...config } = upstream;
+  const { id, projectId, slug, version, sealedSecrets, enabled, revision, createTime, updateTime, ...config } =
+    upstream;
   return {
     id,
     project_id: projectId,
     slug,
+    version,
     config: JSON.stringify(config satisfies UpstreamConfig),
     sealed_secrets: sealedSecrets,
     enabled: enabled ? 1 : 0,
@@ -116,6 +137,7 @@ function fromRow(row: Selectable<UpstreamTable>): Upstream {
     id: row.id as UpstreamId,
     projectId: row.project_id as ProjectId,
     slug: row.slug,
+    version: row.version,
     sealedSecrets: row.sealed_secrets,
     enabled: row.enabled !== 0,
     revision: row.revision,

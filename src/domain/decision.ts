@@ -1,4 +1,4 @@
-import type { ApiKeyId, ApprovalId, CallId, PolicyId, PrincipalId, ProjectId, UpstreamId } from './ids.ts';
+import type { ApiKeyId, ApprovalId, CallId, GatewayId, PolicyId, PrincipalId, ProjectId, UpstreamId } from './ids.ts';
 import type { Era } from './upstream.ts';
 
 /** What is decided about a call. */
@@ -17,7 +17,9 @@ export type DecisionReason =
   | 'era_mismatch'
   | 'approval'
   | 'agent_inactive'
-  | 'approvals_exhausted';
+  | 'approvals_exhausted'
+  /** The gateway offers nothing under this name. */
+  | 'not_offered';
 
 /** A policy in one version. */
 export interface PolicyVersionRef {
@@ -64,11 +66,16 @@ export interface Decision {
   readonly keyPrefix?: string;
   /** Absent when the slug named no upstream. */
   readonly upstreamId?: UpstreamId;
-  /** The slug as the caller wrote it. */
+  /** Slug of the upstream; for what was refused before one was found, the text that the caller wrote. */
   readonly upstreamSlug: string;
+  /** Absent when the slug named no upstream. */
+  readonly upstreamVersion?: string;
+  /** The gateway through which the call came, and its address; absent = none. */
+  readonly gatewayId?: GatewayId;
+  readonly gatewaySlug?: string;
   /** JSON-RPC method, or the HTTP method when the call was refused before its body was read. */
   readonly method: string;
-  /** Name of the tool or prompt, or URI of the resource. */
+  /** Name of the tool or prompt, or URI of the resource, as the upstream knows it. */
   readonly tool?: string;
   readonly effect: Effect;
   readonly reason: DecisionReason;

@@ -10,6 +10,8 @@ export type ApiKeyId = Branded<'ApiKeyId'>;
 export type PolicyId = Branded<'PolicyId'>;
 export type ApprovalId = Branded<'ApprovalId'>;
 export type UpstreamId = Branded<'UpstreamId'>;
+export type GatewayId = Branded<'GatewayId'>;
+export type UpstreamTemplateId = Branded<'UpstreamTemplateId'>;
 /** Id of a governed call and of the Decision made for it. */
 export type CallId = Branded<'CallId'>;
 

@@ -1,5 +1,5 @@
 import type { AgentState } from './agent.ts';
-import type { ApiKeyId, PrincipalId, ProjectId, UpstreamId } from './ids.ts';
+import type { ApiKeyId, GatewayId, PrincipalId, ProjectId, UpstreamId } from './ids.ts';
 
 /** Every scope, in the order of product.md's table. `admin` includes all others. */
 export const SCOPES = ['gateway:read', 'gateway:write', 'tools:call', 'approvals:decide', 'admin'] as const;
@@ -18,6 +18,8 @@ export interface Principal {
   readonly name: string;
   readonly scopes: ReadonlySet<Scope>;
   readonly grants: Grants;
+  /** Gateways that the credential may reach, with all of their upstreams, where `grants` is not `all`; absent = none. */
+  readonly gatewayGrants?: ReadonlySet<GatewayId>;
   /** The ApiKey that was presented; absent for a JWT. */
   readonly apiKeyId?: ApiKeyId;
   /** The public part of that key, such as `pc_3kf9a2`. */
@@ -37,6 +39,11 @@ export interface Principal {
 /** True when the principal's credential carries the scope, directly or through `admin`. */
 export function hasScope(principal: Principal, scope: Scope): boolean {
   return principal.scopes.has(scope) || principal.scopes.has('admin');
+}
+
+/** True when the credential's grants cover the gateway. */
+export function isGatewayGranted(principal: Principal, gatewayId: GatewayId): boolean {
+  return principal.grants === 'all' || principal.gatewayGrants?.has(gatewayId) === true;
 }
 
 /** True when the credential's grants cover the upstream. */

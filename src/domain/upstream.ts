@@ -1,3 +1,4 @@
+import type { GuardrailConfig } from './guardrail-config.ts';
 import type { ProjectId, UpstreamId } from './ids.ts';
 
 /** The two families of MCP revisions: session-based up to 2025-11-25, and stateless from 2026-07-28. */
@@ -52,6 +53,8 @@ export interface Upstream {
   readonly id: UpstreamId;
   readonly projectId: ProjectId;
   readonly slug: string;
+  /** `v1` by default; with the slug unique in the project, also among gateways. */
+  readonly version: string;
   readonly displayName: string;
   readonly description: string;
   readonly transport: Transport;
@@ -62,6 +65,10 @@ export interface Upstream {
   readonly headerNames: readonly string[];
   readonly envNames: readonly string[];
   readonly toolFilter: ToolFilter;
+  readonly inputGuardrails?: GuardrailConfig;
+  readonly outputGuardrails?: GuardrailConfig;
+  /** Slug of the template it was made from; absent = none. */
+  readonly templateSlug?: string;
   /** Set by the operator; absent = found out by asking the upstream. */
   readonly era?: Era;
   readonly decisionCommit: DecisionCommit;

@@ -35,9 +35,9 @@ export function createApprovalGate(deps: ApprovalGateDeps) {
   }
 
   /** The client's answer to the request to open an approval's page; it may have been asked by another replica. */
-  async function takeAnswer({ message, principal, upstream }: McpPost): Promise<boolean> {
+  async function takeAnswer({ message, principal, target }: McpPost): Promise<boolean> {
     const question = await tokens.read('question', message.id);
-    if (question === undefined || question.upstreamId !== upstream.id) {
+    if (question === undefined || question.targetId !== target.id) {
       return false;
     }
     if (question.principalId !== principal.id) {

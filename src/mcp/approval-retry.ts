@@ -48,7 +48,7 @@ export function createApprovalRetries({ approvals, tokens, approvalUrl }: Approv
   async function read(post: McpPost, call: Call): Promise<ApprovalRetry | undefined> {
     const { params } = post.message;
     const state = await tokens.read('retry', params?.['requestState']);
-    if (state === undefined || state.upstreamId !== post.upstream.id) {
+    if (state === undefined || state.targetId !== post.target.id) {
       return undefined;
     }
     if (!isSameCall(state, call)) {
@@ -81,7 +81,7 @@ export function createApprovalRetries({ approvals, tokens, approvalUrl }: Approv
       kind: 'retry',
       approvalId: approval.id,
       principalId: approval.principalId,
-      upstreamId: post.upstream.id,
+      targetId: post.target.id,
       method: approval.method,
       tool: approval.tool,
       argumentsDigest: approval.argumentsDigest,

@@ -5,7 +5,8 @@ export interface Question {
   readonly kind: 'question';
   readonly approvalId: ApprovalId;
   readonly principalId: string;
-  readonly upstreamId: string;
+  /** Id of the upstream or gateway. */
+  readonly targetId: string;
 }
 
 /** Sealed into the `requestState` of a modern `input_required`, so that any replica can take the retry; good for the same call only. */
@@ -13,7 +14,8 @@ export interface RetryState {
   readonly kind: 'retry';
   readonly approvalId: ApprovalId;
   readonly principalId: string;
-  readonly upstreamId: string;
+  /** Id of the upstream or gateway. */
+  readonly targetId: string;
   readonly method: string;
   readonly tool: string;
   readonly argumentsDigest: string;

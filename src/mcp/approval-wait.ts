@@ -101,16 +101,12 @@ async function hold(
 }
 
 /** Asks the user to open the approval's page (specification 2025-11-25, client/elicitation, URL Mode). */
-async function ask(
-  deps: ApprovalWaitDeps,
-  { answer, principal, upstream }: McpPost,
-  approval: Approval,
-): Promise<void> {
+async function ask(deps: ApprovalWaitDeps, { answer, principal, target }: McpPost, approval: Approval): Promise<void> {
   const id = await deps.tokens.make({
     kind: 'question',
     approvalId: approval.id,
     principalId: principal.id,
-    upstreamId: upstream.id,
+    targetId: target.id,
   });
   const params = { ...urlElicitation(approval, deps.approvalUrl(approval.id)), elicitationId: approval.id };
   answer.sendEvent(JSON.stringify({ jsonrpc: '2.0', id, method: 'elicitation/create', params }));

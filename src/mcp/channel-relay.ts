@@ -9,7 +9,7 @@ import { statusOfAnswer } from './answer-scan.ts';
 import type { ClientAnswer } from './client-answer.ts';
 import { declaresUrlElicitation } from './elicitation.ts';
 import { errorResponse, failureOf } from './errors.ts';
-import type { McpPost, McpRequest } from './exchange.ts';
+import type { UpstreamPost, UpstreamRequest } from './exchange.ts';
 import { type ClientMessage, isFragile, type JsonObject, parseExactly } from './json-rpc.ts';
 import type { Session, Sessions } from './sessions.ts';
 
@@ -27,13 +27,13 @@ export function createChannelRelay(deps: ChannelRelayDeps) {
   const { channels } = deps;
 
   /** One JSON-RPC message; resolves when the answer is delivered. */
-  async function post(post: McpPost, before?: Promise<unknown>): Promise<ForwardEnd> {
+  async function post(post: UpstreamPost, before?: Promise<unknown>): Promise<ForwardEnd> {
     const end = await exchange(post, before);
     deps.onEnd(post.upstream, end.status);
     return end;
   }
 
-  async function exchange(post: McpPost, before?: Promise<unknown>): Promise<ForwardEnd> {
+  async function exchange(post: UpstreamPost, before?: Promise<unknown>): Promise<ForwardEnd> {
     const { message } = post;
     try {
       if (post.era === 'legacy' && message.method === 'initialize') {
@@ -53,7 +53,7 @@ export function createChannelRelay(deps: ChannelRelayDeps) {
   }
 
   /** The server-to-client stream of a legacy session; ends with the client. */
-  async function openStream(request: McpRequest): Promise<ForwardEnd> {
+  async function openStream(request: UpstreamRequest): Promise<ForwardEnd> {
     const { response } = request;
     const client = clientOf(request);
     const channel = await channels.open(request.upstream, client, 'legacy');
@@ -70,7 +70,7 @@ export function createChannelRelay(deps: ChannelRelayDeps) {
     return { status: 'ok', responseBytes: 0 };
   }
 
-  function endSession(request: McpRequest, session: Session): Promise<void> {
+  function endSession(request: UpstreamRequest, session: Session): Promise<void> {
     return channels.endSession(request.upstream, session.id);
   }
 
@@ -78,7 +78,7 @@ export function createChannelRelay(deps: ChannelRelayDeps) {
 }
 
 /** Opens what serves the new session, and gives the client an id that any replica can go on with. */
-async function initialize({ channels, sessions }: ChannelRelayDeps, post: McpPost): Promise<ForwardEnd> {
+async function initialize({ channels, sessions }: ChannelRelayDeps, post: UpstreamPost): Promise<ForwardEnd> {
   const { message, upstream, principal } = post;
   const id = newId();
   const initializeParams = message.params ?? {};
@@ -91,7 +91,7 @@ async function initialize({ channels, sessions }: ChannelRelayDeps, post: McpPos
   const token = await sessions.mint({
     id,
     principalId: principal.id,
-    upstreamId: upstream.id,
+    targetId: post.target.id,
     initializeParams,
     ...(elicitsUrl ? { elicitsUrl } : {}),
   });
@@ -100,7 +100,7 @@ async function initialize({ channels, sessions }: ChannelRelayDeps, post: McpPos
   return { status: 'ok', responseBytes: json.length };
 }
 
-function clientOf(request: McpRequest): ChannelClient {
+function clientOf(request: UpstreamRequest): ChannelClient {
   const { session, principal, requestId } = request;
   return session === undefined
     ? { principalId: principal.id, sessionId: requestId }
@@ -112,7 +112,7 @@ function clientOf(request: McpRequest): ChannelClient {
 }
 
 /** A notification or a response of the client; `initialized` stays here, as the channel has said it already. */
-function tell(channel: Channel, client: ChannelClient, post: McpPost): void {
+function tell(channel: Channel, client: ChannelClient, post: UpstreamPost): void {
   const { message } = post;
   if (message.kind === 'response') {
     channel.respond(client, valueOf(message));
@@ -128,7 +128,7 @@ function valueOf({ text, value }: ClientMessage): JsonObject {
 
 /** Answers with JSON, or with an event stream as soon as the upstream says something before its answer. */
 async function answerRequest(
-  post: McpPost,
+  post: UpstreamPost,
   channel: Channel,
   client: ChannelClient,
   before: Promise<unknown> | undefined,
@@ -179,7 +179,7 @@ function createLazyStream(answer: ClientAnswer, before: Promise<unknown> | undef
 }
 
 /** Answers with the failure, but not before the decision is durable; when it is not, that is the answer. */
-async function fail(post: McpPost, error: unknown, before: Promise<unknown> | undefined): Promise<ForwardEnd> {
+async function fail(post: UpstreamPost, error: unknown, before: Promise<unknown> | undefined): Promise<ForwardEnd> {
   const { answer, message } = post;
   const cause = await Promise.resolve(before).then(
     () => error,

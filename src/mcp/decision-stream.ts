@@ -2,15 +2,16 @@ import type { DecisionWatch } from '../decisions/decision-watch.ts';
 import type { Decision } from '../domain/decision.ts';
 import { newId } from '../domain/ids.ts';
 import { hasScope } from '../domain/principal.ts';
+import { addressOf } from '../domain/target.ts';
 import { keepAlive, onClose, startEventStream, writeEvent } from './answer.ts';
 import type { McpRequest } from './exchange.ts';
 
 /**
- * Document 000's event stream: a `notifications/session` notification, then the decisions about this upstream as they are recorded.
+ * Document 000's event stream: a `notifications/session` notification, then the decisions about this upstream or gateway as they are recorded.
  * Callers with `gateway:read` see all of their project, others their own.
  */
 export async function streamDecisions(watch: DecisionWatch, request: McpRequest): Promise<void> {
-  const { response, principal, upstream } = request;
+  const { response, principal, target } = request;
   // Before the client can know of the stream, so that nothing it does then is missed.
   const position = await watch.head();
   const gone = new AbortController();
@@ -24,7 +25,8 @@ export async function streamDecisions(watch: DecisionWatch, request: McpRequest)
     position,
     authorize: () => {},
     matches: ({ decision }) =>
-      decision.upstreamId === upstream.id && (seesAll || decision.principalId === principal.id),
+      (decision.upstreamId === target.id || decision.gatewayId === target.id) &&
+      (seesAll || decision.principalId === principal.id),
     signal: gone.signal,
   });
   try {
@@ -40,7 +42,7 @@ export async function streamDecisions(watch: DecisionWatch, request: McpRequest)
 }
 
 function sessionEvent(request: McpRequest): string {
-  const params = { sessionId: newId(), upstream: request.upstream.slug };
+  const params = { sessionId: newId(), upstream: addressOf(request.target) };
   return `event: message\ndata: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/session', params })}\n\n`;
 }
 
@@ -51,6 +53,7 @@ function decisionEvent(decision: Decision): string {
     time: new Date(decision.createTime).toISOString(),
     request_id: decision.requestId,
     upstream: decision.upstreamSlug,
+    gateway: decision.gatewaySlug,
     principal: { kind: decision.principalKind, id: decision.principalId, name: decision.principalName },
     key_prefix: decision.keyPrefix,
     method: decision.method,

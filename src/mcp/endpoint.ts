@@ -1,6 +1,7 @@
 import type { DecisionWatch } from '../decisions/decision-watch.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { hasScope, type Principal, type Scope } from '../domain/principal.ts';
+import { isGateway, type Target } from '../domain/target.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import { admit, callScopes } from '../pipeline/call.ts';
 import { MODERN_VERSION } from '../upstream/gateway-client.ts';
@@ -9,7 +10,7 @@ import { ClientAnswer } from './client-answer.ts';
 import { streamDecisions } from './decision-stream.ts';
 import { LEGACY_VERSIONS, readEnvelope } from './envelope.ts';
 import type { EraGate } from './era-gate.ts';
-import type { HttpRequest, HttpResponse, McpPost, McpRequest } from './exchange.ts';
+import type { HttpRequest, HttpResponse, McpRequest, UpstreamPost, UpstreamRequest } from './exchange.ts';
 import { acceptsAnswers } from './forwarded-headers.ts';
 import { type GovernDeps, govern, relayOf } from './govern.ts';
 import { type ClientMessage, InvalidMessageError, parseMessage } from './json-rpc.ts';
@@ -54,7 +55,7 @@ export async function handleMcpRequest(deps: McpEndpointDeps, arrival: McpArriva
 async function handlePost(deps: McpEndpointDeps, arrival: McpArrival): Promise<void> {
   const { request, response, requestId } = arrival;
   const answer = new ClientAnswer(response, requestId);
-  const upstream = await admit(deps.call, arrivalOf(arrival));
+  const target = await admit(deps.call, arrivalOf(arrival));
   requireJson(request.headers['content-type']);
   const body = await deps.readBody(request);
   const message = readMessage(answer, body);
@@ -69,8 +70,9 @@ async function handlePost(deps: McpEndpointDeps, arrival: McpArrival): Promise<v
   if (!acceptsAnswers(request.headers.accept)) {
     return answer.sendError(id, notAcceptable, 406);
   }
-  const session = era === 'legacy' ? await findSession(deps, arrival, upstream, message.method) : undefined;
-  const post: McpPost = { ...arrival, upstream, era, answer, message, body, session };
+  const session = era === 'legacy' ? await findSession(deps, arrival, target, message.method) : undefined;
+  const upstream = requireUpstream(target);
+  const post: UpstreamPost = { ...arrival, target, upstream, era, answer, message, body, session };
   const refusal = await deps.eraGate.check(post);
   if (refusal !== undefined) {
     return answer.sendError(id, refusal.error, refusal.status);
@@ -79,7 +81,7 @@ async function handlePost(deps: McpEndpointDeps, arrival: McpArrival): Promise<v
 }
 
 /** Everything else is forwarded and counted, but for what answers the gateway itself. */
-async function pass(deps: McpEndpointDeps, post: McpPost): Promise<void> {
+async function pass(deps: McpEndpointDeps, post: UpstreamPost): Promise<void> {
   if (await deps.approvalGate.take(post)) {
     return post.answer.sendEmpty(202);
   }
@@ -95,16 +97,17 @@ async function handleGet(deps: McpEndpointDeps, arrival: McpArrival): Promise<vo
     throw new GatewayError('validation_failed', `A GET opens an event stream: send 'Accept: text/event-stream'.`);
   }
   if (request.headers['mcp-session-id'] === undefined) {
-    const upstream = await admit(deps.call, arrivalOf(arrival), watchScopes);
-    const stream = { ...arrival, upstream, session: undefined };
+    const target = await admit(deps.call, arrivalOf(arrival), watchScopes);
+    const stream = { ...arrival, target, session: undefined };
     // Who sees everybody's decisions must keep the right to; the others see their own.
     const needed = hasScope(arrival.principal, 'gateway:read') ? readScopes : callScopes;
     return listen(deps, stream, needed, () => streamDecisions(deps.watch, stream));
   }
-  const upstream = await admit(deps.call, arrivalOf(arrival));
-  const session = await findSession(deps, arrival, upstream, '');
+  const target = await admit(deps.call, arrivalOf(arrival));
+  const session = await findSession(deps, arrival, target, '');
+  const upstream = requireUpstream(target);
   deps.call.usage.countRequest(upstream.id);
-  const stream = { ...arrival, upstream, session };
+  const stream = { ...arrival, target, upstream, session };
   return listen(deps, stream, callScopes, async () => void (await relayOf(deps, upstream).openStream(stream)));
 }
 
@@ -125,13 +128,14 @@ async function listen(
 
 async function handleDelete(deps: McpEndpointDeps, arrival: McpArrival): Promise<void> {
   requireLegacy(arrival.request);
-  const upstream = await admit(deps.call, arrivalOf(arrival));
-  const session = await findSession(deps, arrival, upstream, '');
+  const target = await admit(deps.call, arrivalOf(arrival));
+  const session = await findSession(deps, arrival, target, '');
   if (session === undefined) {
     throw new GatewayError('validation_failed', `DELETE ends a session: name it with the header 'Mcp-Session-Id'.`);
   }
   await deps.endSession(session);
-  const ended: McpRequest = { ...arrival, upstream, session };
+  const upstream = requireUpstream(target);
+  const ended: UpstreamRequest = { ...arrival, target, upstream, session };
   await (upstream.transport.kind === 'streamable_http'
     ? deps.streamable.endSession(ended)
     : deps.channels.endSession(ended, session));
@@ -142,7 +146,7 @@ async function handleDelete(deps: McpEndpointDeps, arrival: McpArrival): Promise
 async function findSession(
   deps: McpEndpointDeps,
   arrival: McpArrival,
-  upstream: Upstream,
+  target: Target,
   method: string,
 ): Promise<Session | undefined> {
   const token = arrival.request.headers['mcp-session-id'];
@@ -150,16 +154,23 @@ async function findSession(
     return undefined;
   }
   if (typeof token !== 'string') {
-    if (upstream.transport.kind !== 'streamable_http') {
+    if (isGateway(target) || target.transport.kind !== 'streamable_http') {
       throw new GatewayError('validation_failed', `The header 'Mcp-Session-Id' is missing: send 'initialize' first.`);
     }
     return undefined;
   }
-  const session = await deps.sessions.find(token, arrival.principal, upstream);
+  const session = await deps.sessions.find(token, arrival.principal, target);
   if (session === undefined) {
     throw new GatewayError('not_found', `The session is unknown or has ended: send 'initialize' for a new one.`);
   }
   return session;
+}
+
+function requireUpstream(target: Target): Upstream {
+  if (isGateway(target)) {
+    throw new GatewayError('internal', 'Gateways are not served yet.');
+  }
+  return target;
 }
 
 const readScopes: readonly Scope[] = ['gateway:read'];

@@ -3,7 +3,7 @@ import type { EraBook } from '../upstream/era.ts';
 import { MODERN_VERSION } from '../upstream/gateway-client.ts';
 import { LEGACY_VERSIONS } from './envelope.ts';
 import { failureOf, type RpcError } from './errors.ts';
-import type { McpPost } from './exchange.ts';
+import type { UpstreamPost } from './exchange.ts';
 
 /** A request that cannot be served because client and upstream speak different eras. */
 export interface EraRefusal {
@@ -15,7 +15,7 @@ export type EraGate = ReturnType<typeof createEraGate>;
 
 /** Lets a request through when its upstream speaks the client's era; asks the upstream once and remembers. */
 export function createEraGate(deps: { readonly eras: EraBook }) {
-  async function check(post: McpPost): Promise<EraRefusal | undefined> {
+  async function check(post: UpstreamPost): Promise<EraRefusal | undefined> {
     const known = deps.eras.erasOf(post.upstream)[post.era];
     if (known === true || (known === undefined && post.era === 'legacy' && post.message.method !== 'initialize')) {
       return undefined;
@@ -35,7 +35,7 @@ export function createEraGate(deps: { readonly eras: EraBook }) {
 }
 
 /** In the shape a client of both eras understands: it goes on with a version the upstream speaks. */
-function refusal(post: McpPost): EraRefusal {
+function refusal(post: UpstreamPost): EraRefusal {
   const supported = post.era === 'modern' ? LEGACY_VERSIONS : [MODERN_VERSION];
   const requested =
     post.era === 'modern' ? MODERN_VERSION : (post.message.params?.['protocolVersion'] ?? LEGACY_VERSIONS[0]);

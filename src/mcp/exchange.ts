@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Principal } from '../domain/principal.ts';
+import type { Target } from '../domain/target.ts';
 import type { Era, Upstream } from '../domain/upstream.ts';
 import type { ClientAnswer } from './client-answer.ts';
 import type { ClientMessage } from './json-rpc.ts';
@@ -11,7 +12,7 @@ export type HttpRequest = IncomingMessage | Http2ServerRequest;
 /** A response as HTTP/1.1 and HTTP/2 both take it. */
 export type HttpResponse = ServerResponse | Http2ServerResponse;
 
-/** A request on the MCP face of a caller who was admitted to the upstream. */
+/** A request on the MCP face of a caller who was admitted to the upstream or gateway. */
 export interface McpRequest {
   readonly request: HttpRequest;
   readonly response: HttpResponse;
@@ -19,7 +20,7 @@ export interface McpRequest {
   readonly principal: Principal;
   /** Checks the credential once more, for streams that outlive a revocation; throws as at the beginning. */
   readonly authenticate: () => Principal | Promise<Principal>;
-  readonly upstream: Upstream;
+  readonly target: Target;
   /** The live legacy session the client named; absent for modern clients and before `initialize`. */
   readonly session: Session | undefined;
 }
@@ -31,3 +32,9 @@ export interface McpPost extends McpRequest {
   readonly message: ClientMessage;
   readonly body: Buffer;
 }
+
+/** A request that goes to one upstream. */
+export type UpstreamRequest = McpRequest & { readonly upstream: Upstream };
+
+/** A POST that goes to one upstream. */
+export type UpstreamPost = McpPost & { readonly upstream: Upstream };

@@ -8,7 +8,7 @@ import type { ApprovalRetry } from './approval-retry.ts';
 import { argumentsText } from './arguments-text.ts';
 import type { ChannelRelay } from './channel-relay.ts';
 import { failureOf, refusalCodes } from './errors.ts';
-import type { McpPost } from './exchange.ts';
+import type { UpstreamPost } from './exchange.ts';
 import { type ClientMessage, InvalidMessageError, isFragile, parseExactly } from './json-rpc.ts';
 import { targetOf } from './methods.ts';
 import { refusalOf, whyNotApproved } from './refusal.ts';
@@ -22,7 +22,7 @@ export interface GovernDeps {
 }
 
 /** A request that needs a Decision goes the path of a call. */
-export async function govern(deps: GovernDeps, post: McpPost): Promise<void> {
+export async function govern(deps: GovernDeps, post: UpstreamPost): Promise<void> {
   const { answer, message } = post;
   const id = message.id ?? null;
   const { tool, missing } = targetOf(message);
@@ -39,7 +39,7 @@ export async function govern(deps: GovernDeps, post: McpPost): Promise<void> {
     if (retry !== undefined && isSettledAgainst(retry)) {
       return await refuseRetry(deps, call, retry);
     }
-    const current = retry?.post ?? post;
+    const current: UpstreamPost = retry === undefined ? post : { ...post, ...retry.post };
     const forward: Forward = ({ upstream, principal }, committed) =>
       relayOf(deps, upstream).post({ ...current, upstream, principal }, committed);
     const ruling = await runCall(deps.call, call, forward, approvalGate.waitOf(current, retry));
@@ -91,7 +91,7 @@ async function refuseRetry(deps: GovernDeps, call: Call, { approval, isDeclined,
 /** A client that can is asked to open the approval's page, everybody else gets the error. */
 async function answerRefusal(
   deps: GovernDeps,
-  post: McpPost,
+  post: UpstreamPost,
   ruling: Ruling,
   retry: ApprovalRetry | undefined,
 ): Promise<void> {
@@ -108,7 +108,7 @@ async function answerRefusal(
   answer.sendError(id, refusalOf(era, ruling));
 }
 
-function callOf(post: McpPost, tool: string | undefined): Call {
+function callOf(post: UpstreamPost, tool: string | undefined): Call {
   const { requestId, principal, upstream, message, authenticate } = post;
   return {
     requestId,

@@ -1,6 +1,6 @@
 import { GatewayError } from '../domain/errors.ts';
 import type { Principal } from '../domain/principal.ts';
-import type { Upstream } from '../domain/upstream.ts';
+import type { Target } from '../domain/target.ts';
 import type { JsonObject } from './json-rpc.ts';
 
 /** What a legacy client's session id carries, so that any replica can serve it. */
@@ -8,7 +8,8 @@ export interface Session {
   /** The session's own id; what is noted when it ends. */
   readonly id: string;
   readonly principalId: string;
-  readonly upstreamId: string;
+  /** Id of the upstream or gateway. */
+  readonly targetId: string;
   /** `Mcp-Session-Id` at a streamable HTTP upstream. */
   readonly upstreamSessionId?: string;
   /** What the client said in `initialize`, to open a stdio process or SSE connection for it on any replica. */
@@ -36,7 +37,7 @@ const MAX_LENGTH = 6_000;
 /** Opened ids kept in memory, so that a session is decrypted once and not once a call. */
 const MAX_OPENED = 5_000;
 
-/** Session ids of legacy clients: encrypted tokens (JWE), bound to principal and upstream; there is no table of sessions. */
+/** Session ids of legacy clients: encrypted tokens (JWE), bound to principal and target; there is no table of sessions. */
 export function createSessions(deps: SessionsDeps) {
   const now = deps.now ?? Date.now;
   const opened = new Map<string, Session>();
@@ -52,23 +53,23 @@ export function createSessions(deps: SessionsDeps) {
     return token;
   }
 
-  /** The session, if it is alive and belongs to the principal and the upstream; undefined otherwise, whatever the cause. */
+  /** The session, if it is alive and belongs to the principal and the target; undefined otherwise, whatever the cause. */
   function find(
     token: string,
     principal: Principal,
-    upstream: Upstream,
+    target: Target,
   ): Session | undefined | Promise<Session | undefined> {
     const known = opened.get(token);
     return known === undefined
-      ? open(token).then((session) => accept(session, principal, upstream))
-      : accept(known, principal, upstream);
+      ? open(token).then((session) => accept(session, principal, target))
+      : accept(known, principal, target);
   }
 
-  function accept(session: Session | undefined, principal: Principal, upstream: Upstream): Session | undefined {
+  function accept(session: Session | undefined, principal: Principal, target: Target): Session | undefined {
     const valid =
       session !== undefined &&
       session.principalId === principal.id &&
-      session.upstreamId === upstream.id &&
+      session.targetId === target.id &&
       session.expireTime > now() &&
       !deps.isEnded(session.id);
     return valid ? session : undefined;

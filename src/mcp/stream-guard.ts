@@ -1,5 +1,6 @@
 import { GatewayError } from '../domain/errors.ts';
-import { hasScope, isGranted, type Principal, type Scope } from '../domain/principal.ts';
+import { hasScope, type Principal, type Scope } from '../domain/principal.ts';
+import { findTarget, isRefusal } from '../pipeline/target.ts';
 import type { HotConfig } from '../snapshot/hot-config.ts';
 import type { McpRequest } from './exchange.ts';
 
@@ -7,7 +8,7 @@ import type { McpRequest } from './exchange.ts';
 const CHECK_MS = 1_000;
 
 export interface StreamGuardDeps {
-  readonly config: Pick<HotConfig, 'findUpstream'>;
+  readonly config: Pick<HotConfig, 'findUpstream' | 'findGateway'>;
   /** Aborted when the process stops. */
   readonly stopping: AbortSignal;
 }
@@ -44,13 +45,11 @@ function requireAccess(
   principal: Principal,
   anyOf: readonly Scope[],
 ): void {
-  const upstream = deps.config.findUpstream(principal.projectId, stream.upstream.id);
   const hasAccess =
     (principal.agentState ?? 'active') === 'active' &&
-    upstream?.enabled &&
-    isGranted(principal, upstream.id) &&
+    !isRefusal(findTarget(deps.config, principal, stream.target.id)) &&
     anyOf.some((scope) => hasScope(principal, scope));
   if (!hasAccess) {
-    throw new GatewayError('permission_denied', 'The caller may not use this upstream any more.');
+    throw new GatewayError('permission_denied', 'The caller may not use this upstream or gateway any more.');
   }
 }

@@ -6,7 +6,7 @@ import type { ExchangeRequest, StreamableClient } from '../upstream/streamable.t
 import { AnswerRelay, type AnswerRelayOptions } from './answer-relay.ts';
 import { ClientAnswer } from './client-answer.ts';
 import { declaresUrlElicitation } from './elicitation.ts';
-import type { McpPost, McpRequest } from './exchange.ts';
+import type { McpRequest, UpstreamPost, UpstreamRequest } from './exchange.ts';
 import { forwardedHeaders } from './forwarded-headers.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -22,7 +22,7 @@ export type StreamableRelay = ReturnType<typeof createStreamableRelay>;
 /** Carries requests to streamable HTTP upstreams and the answers back, with the client's own bytes both ways. */
 export function createStreamableRelay(deps: StreamableRelayDeps) {
   /** One JSON-RPC message; resolves when the answer is delivered. */
-  function post(post: McpPost, before?: Promise<unknown>): Promise<ForwardEnd> {
+  function post(post: UpstreamPost, before?: Promise<unknown>): Promise<ForwardEnd> {
     const { message, body } = post;
     const id = message.kind === 'request' ? message.id : undefined;
     const extraHeaders = message.method === 'initialize' ? sessionMinter(deps.sessions, post) : undefined;
@@ -32,13 +32,13 @@ export function createStreamableRelay(deps: StreamableRelayDeps) {
   }
 
   /** The server-to-client stream of a legacy session. */
-  function openStream(request: McpRequest): Promise<ForwardEnd> {
+  function openStream(request: UpstreamRequest): Promise<ForwardEnd> {
     const answer = new ClientAnswer(request.response, request.requestId);
     return exchange(request, { method: 'GET', ...headersOf(request) }, { answer, id: undefined });
   }
 
   /** Ends a legacy session at the upstream too; resolves when it has answered, whatever it says. */
-  function endSession(request: McpRequest): Promise<void> {
+  function endSession(request: UpstreamRequest): Promise<void> {
     return new Promise((resolve) => {
       const sink = { onResponse: () => {}, onData: () => true, onEnd: resolve, onError: () => resolve() };
       deps.client.exchange(request.upstream, { method: 'DELETE', ...headersOf(request) }, sink);
@@ -46,7 +46,7 @@ export function createStreamableRelay(deps: StreamableRelayDeps) {
   }
 
   function exchange(
-    request: McpRequest,
+    request: UpstreamRequest,
     toUpstream: ExchangeRequest,
     options: Pick<AnswerRelayOptions, 'answer' | 'id' | 'before' | 'extraHeaders'>,
   ): Promise<ForwardEnd> {
@@ -75,7 +75,7 @@ function headersOf(request: McpRequest): { headers: Record<string, string> } {
  * Gives the client a session id of the gateway's own in place of the upstream's; also where the upstream has no sessions, when the
  * client can be asked to open a URL, which the gateway must still know when it wants to ask.
  */
-function sessionMinter(sessions: Sessions, post: McpPost): AnswerRelayOptions['extraHeaders'] {
+function sessionMinter(sessions: Sessions, post: UpstreamPost): AnswerRelayOptions['extraHeaders'] {
   const elicitsUrl = declaresUrlElicitation(post.message.params?.['capabilities']);
   return (status, headers) => {
     const upstreamSessionId = headers['mcp-session-id'];
@@ -87,7 +87,7 @@ function sessionMinter(sessions: Sessions, post: McpPost): AnswerRelayOptions['e
       .mint({
         id: newId(),
         principalId: post.principal.id,
-        upstreamId: post.upstream.id,
+        targetId: post.target.id,
         ...(hasSession ? { upstreamSessionId } : {}),
         ...(elicitsUrl ? { elicitsUrl } : {}),
       })

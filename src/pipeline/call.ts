@@ -1,12 +1,14 @@
 import type { Approval } from '../domain/approval.ts';
-import type { DecisionReason, OutcomeStatus } from '../domain/decision.ts';
-import { type ErrorReason, GatewayError } from '../domain/errors.ts';
+import type { OutcomeStatus } from '../domain/decision.ts';
+import { GatewayError } from '../domain/errors.ts';
 import { type CallId, newId } from '../domain/ids.ts';
-import { hasScope, isGranted, type Principal, type Scope } from '../domain/principal.ts';
+import { hasScope, type Principal, type Scope } from '../domain/principal.ts';
+import { isGateway, type Target } from '../domain/target.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import type { ApprovalDemand } from '../policy/decide.ts';
 import { type DecideDeps, decideCall, type Ruling, requireFreshConfig } from './decide-call.ts';
 import { type Arrival, createDecision, type GovernedCall } from './decision.ts';
+import { findTarget, isMember, isRefusal, type TargetRefusal } from './target.ts';
 import type { Usage } from './usage.ts';
 
 /** What the path of a call works with; made once in main. */
@@ -40,40 +42,24 @@ export type WaitForApproval = (approval: Approval, demand: ApprovalDemand) => Pr
 export const callScopes: readonly Scope[] = ['tools:call'];
 
 /**
- * The first half of a call's path: may this caller reach this upstream at all? Needs no body, so strangers' bodies are never read.
+ * The first half of a call's path: may this caller reach this upstream or gateway at all? Needs no body, so strangers' bodies are never
+ * read.
  *
  * @throws GatewayError, after the refusal has been recorded
  */
-export async function admit(deps: CallDeps, arrival: Arrival, anyOf: readonly Scope[] = callScopes): Promise<Upstream> {
+export async function admit(deps: CallDeps, arrival: Arrival, anyOf: readonly Scope[] = callScopes): Promise<Target> {
   const { principal, slug } = arrival;
   requireFreshConfig(deps);
   if (principal.agentState !== undefined && principal.agentState !== 'active') {
     const message = `The agent '${principal.name}' is ${principal.agentState}: all of its calls are denied.`;
-    return refuse(deps, arrival, 'agent_inactive', 'permission_denied', message);
+    return refuse(deps, arrival, { reason: 'agent_inactive', errorReason: 'permission_denied', message });
   }
   if (!anyOf.some((scope) => hasScope(principal, scope))) {
-    return refuse(
-      deps,
-      arrival,
-      'scope',
-      'permission_denied',
-      `The credential lacks the scope '${anyOf.join("' or '")}'.`,
-    );
+    const message = `The credential lacks the scope '${anyOf.join("' or '")}'.`;
+    return refuse(deps, arrival, { reason: 'scope', errorReason: 'permission_denied', message });
   }
-  const upstream = deps.config.findUpstream(principal.projectId, slug);
-  if (upstream === undefined) {
-    // Who may not see everything must not learn which slugs exist.
-    return principal.grants === 'all'
-      ? refuse(deps, arrival, 'upstream_not_found', 'not_found', `There is no upstream '${slug}' in this project.`)
-      : refuse(deps, arrival, 'upstream_not_found', 'permission_denied', withoutGrant(slug));
-  }
-  if (!isGranted(principal, upstream.id)) {
-    return refuse(deps, arrival, 'grant', 'permission_denied', withoutGrant(slug), upstream);
-  }
-  if (!upstream.enabled) {
-    return refuse(deps, arrival, 'upstream_disabled', 'permission_denied', disabled(slug), upstream);
-  }
-  return upstream;
+  const found = findTarget(deps.config, principal, slug);
+  return isRefusal(found) ? refuse(deps, arrival, found) : found;
 }
 
 /**
@@ -111,25 +97,33 @@ export async function runCall(deps: CallDeps, call: Call, forward: Forward, wait
   }
   // Much may have changed while the call waited: its credential, its upstream, the policies.
   const principal = await call.authenticate();
-  const upstream = await admit(deps, { ...call, principal });
-  if (upstream.id !== call.upstream.id) {
-    throw new GatewayError(
-      'failed_precondition',
-      'The upstream was replaced while the call waited. Make the call again.',
-    );
-  }
-  return runCall(deps, { ...call, principal, upstream }, forward);
+  const target = await admit(deps, { ...call, principal });
+  return runCall(deps, { ...call, principal, ...routeAgain(deps, call, target) }, forward);
 }
 
-async function refuse(
-  deps: CallDeps,
-  arrival: Arrival,
-  reason: DecisionReason,
-  errorReason: ErrorReason,
-  message: string,
-  upstream?: Upstream,
-): Promise<never> {
-  const call = upstream === undefined ? arrival : { ...arrival, upstream };
+/** Where the call goes now; its tool and arguments were settled by what was in force when it came. */
+function routeAgain(deps: CallDeps, call: Call, target: Target): Pick<Call, 'upstream' | 'gateway'> {
+  if (target.id === call.upstream.id && !isGateway(target)) {
+    return { upstream: target };
+  }
+  const upstream = deps.config.findUpstream(call.principal.projectId, call.upstream.id);
+  const isSame = target.id === call.gateway?.id && target.revision === call.gateway.revision;
+  if (isSame && upstream !== undefined && isMember(deps.config, call.gateway, upstream)) {
+    return { upstream, gateway: call.gateway };
+  }
+  throw new GatewayError(
+    'failed_precondition',
+    'The upstream or gateway was replaced while the call waited. Make the call again.',
+  );
+}
+
+/** Records that a caller was turned away, and throws why. */
+async function refuse(deps: CallDeps, arrival: Arrival, refusal: TargetRefusal): Promise<never> {
+  const { reason, errorReason, message, target } = refusal;
+  const call =
+    target === undefined
+      ? arrival
+      : { ...arrival, ...(isGateway(target) ? { gateway: target } : { upstream: target }) };
   const decision = createDecision(
     newId<CallId>(),
     Date.now(),
@@ -139,12 +133,4 @@ async function refuse(
   );
   await deps.log.append(decision);
   throw new GatewayError(errorReason, message, { metadata: { call_id: decision.id } });
-}
-
-function withoutGrant(slug: string): string {
-  return `The credential has no grant for the upstream '${slug}' (or it might not exist).`;
-}
-
-function disabled(slug: string): string {
-  return `The upstream '${slug}' is disabled. An operator can enable it with UpdateUpstream.`;
 }

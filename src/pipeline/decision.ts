@@ -1,6 +1,8 @@
 import type { Decision } from '../domain/decision.ts';
+import type { Gateway } from '../domain/gateway.ts';
 import type { CallId, UpstreamId } from '../domain/ids.ts';
 import type { Principal } from '../domain/principal.ts';
+import { addressOf } from '../domain/target.ts';
 import type { Era, ToolFilter } from '../domain/upstream.ts';
 import type { Verdict } from '../policy/decide.ts';
 
@@ -9,7 +11,7 @@ export interface Arrival {
   readonly requestId: string;
   readonly face: 'mcp' | 'api';
   readonly principal: Principal;
-  /** Slug or id of the upstream, as the caller wrote it. */
+  /** Address or id of the upstream or gateway, as the caller wrote it. */
   readonly slug: string;
   /** JSON-RPC method, or the HTTP method when the body is not read yet. */
   readonly method: string;
@@ -18,9 +20,16 @@ export interface Arrival {
 /** What policies decide about: a request that names what it wants. */
 export interface GovernedCall extends Arrival {
   /** Where it goes; without an id and with an empty slug when it is made elsewhere. */
-  readonly upstream: { readonly id?: UpstreamId; readonly slug: string; readonly toolFilter?: ToolFilter };
+  readonly upstream: {
+    readonly id?: UpstreamId;
+    readonly slug: string;
+    readonly version?: string;
+    readonly toolFilter?: ToolFilter;
+  };
+  /** The gateway through which it came; absent = none. */
+  readonly gateway?: Gateway;
   readonly era: Era;
-  /** Name of the tool or prompt, URI of the resource; undefined for a method that names none. */
+  /** Name of the tool or prompt, URI of the resource, as the upstream knows it; undefined for a method that names none. */
   readonly tool: string | undefined;
   /** Arguments with every number as written; undefined when the call has none. */
   readonly arguments: unknown;
@@ -47,7 +56,7 @@ export function createDecision(
   reasons: Reasons,
   recorded: RecordedArguments,
 ): Decision {
-  const { principal, upstream } = call;
+  const { principal, upstream, gateway } = call;
   return {
     id,
     projectId: principal.projectId,
@@ -61,7 +70,9 @@ export function createDecision(
     ...(principal.apiKeyId === undefined ? {} : { apiKeyId: principal.apiKeyId }),
     ...(principal.keyPrefix === undefined ? {} : { keyPrefix: principal.keyPrefix }),
     ...(upstream?.id === undefined ? {} : { upstreamId: upstream.id }),
-    upstreamSlug: call.slug.slice(0, MAX_SLUG),
+    upstreamSlug: (upstream?.slug ?? call.slug).slice(0, MAX_SLUG),
+    ...(upstream?.version === undefined ? {} : { upstreamVersion: upstream.version }),
+    ...(gateway === undefined ? {} : { gatewayId: gateway.id, gatewaySlug: addressOf(gateway) }),
     method: call.method,
     ...(call.tool === undefined ? {} : { tool: call.tool }),
     ...(call.session === undefined ? {} : { session: call.session }),

@@ -2,6 +2,8 @@ import type { Approval } from '../domain/approval.ts';
 import type { OutcomeStatus } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { Principal } from '../domain/principal.ts';
+import { isGateway, type Target } from '../domain/target.ts';
+import type { Upstream } from '../domain/upstream.ts';
 import { mayEverAllow } from '../policy/decide.ts';
 import { type OwnClient, UpstreamRpcError } from '../upstream/own-client.ts';
 import type { ToolDefinition } from '../upstream/tool-definition.ts';
@@ -36,7 +38,7 @@ export interface ToolCallsDeps {
 export function createToolCalls({ call: deps, client }: ToolCallsDeps) {
   /** The tools that the caller might be allowed to call, with some arguments at some time. */
   async function listTools(request: ToolRequest): Promise<readonly ToolDefinition[]> {
-    const upstream = await admit(deps, arrivalOf(request, 'tools/list'));
+    const upstream = requireUpstream(await admit(deps, arrivalOf(request, 'tools/list')));
     deps.usage.countRequest(upstream.id);
     const { principal, signal } = request;
     const tools = await client.listTools(upstream, principal, { signal }).catch((error) => throwFailure(error, {}));
@@ -51,7 +53,7 @@ export function createToolCalls({ call: deps, client }: ToolCallsDeps) {
   /** Decides, records and makes one call; refusals and failures are GatewayErrors with the call's id in their metadata. */
   async function callTool(request: ToolCallRequest): Promise<{ callId: string; result: JsonObject }> {
     const arrival = arrivalOf(request, 'tools/call');
-    const upstream = await admit(deps, arrival);
+    const upstream = requireUpstream(await admit(deps, arrival));
     const attempt = createAttempt(client, request);
     const ruling = await runCall(
       deps,
@@ -111,6 +113,13 @@ function createAttempt(client: OwnClient, request: ToolCallRequest) {
   }
 
   return { forward, result };
+}
+
+function requireUpstream(target: Target): Upstream {
+  if (isGateway(target)) {
+    throw new GatewayError('internal', 'Gateways are not served yet.');
+  }
+  return target;
 }
 
 function arrivalOf({ requestId, principal, upstream }: ToolRequest, method: string): Arrival {

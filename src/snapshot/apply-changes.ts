@@ -4,26 +4,28 @@ import { findApiKeys, listApiKeys } from '../db/api-keys.ts';
 import type { ConfigChange } from '../db/config-changes.ts';
 import type { ConfigKind, Database } from '../db/database.ts';
 import { findEndedSessions } from '../db/ended-sessions.ts';
+import { findGateways } from '../db/gateways.ts';
 import { findPolicies } from '../db/policies.ts';
 import { findProject } from '../db/projects.ts';
 import { findUpstreams } from '../db/upstreams.ts';
 import { findUser } from '../db/users.ts';
-import type { ApiKeyId, PolicyId, PrincipalId, ProjectId, UpstreamId } from '../domain/ids.ts';
+import type { ApiKeyId, GatewayId, PolicyId, PrincipalId, ProjectId, UpstreamId } from '../domain/ids.ts';
 import { eachPage } from './each-page.ts';
-import type { State } from './state.ts';
+import { putActive, type State } from './state.ts';
 
 type Db = Kysely<Database>;
 
 /** What others than the State itself want to know of a round of changes. */
 export interface Applied {
   readonly upstreamIds: readonly UpstreamId[];
+  readonly gatewayIds: readonly GatewayId[];
   /** Undefined = not known, because everything was read. */
   readonly approvalIds: readonly string[] | undefined;
 }
 
 /** Reads again what the changes name, but for approvals, which the State does not hold. */
 export async function applyChanges(db: Db, state: State, changes: readonly ConfigChange[]): Promise<Applied> {
-  const { credentials, upstreams, policies, endedSessions } = state;
+  const { credentials, upstreams, gateways, policies, endedSessions } = state;
   const ids = (kind: ConfigKind) => [
     ...new Set(changes.filter((change) => change.kind === kind).map((change) => change.entityId)),
   ];
@@ -36,13 +38,17 @@ export async function applyChanges(db: Db, state: State, changes: readonly Confi
   }
   const upstreamIds = ids('upstream') as UpstreamId[];
   for (const some of chunks(upstreamIds)) applyRows(some, await findUpstreams(db, some), upstreams);
+  const gatewayIds = ids('gateway') as GatewayId[];
+  for (const some of chunks(gatewayIds)) {
+    applyRows(some, await findGateways(db, some), { put: putActive(gateways), delete: gateways.delete });
+  }
   for (const some of chunks(ids('policy') as PolicyId[])) applyRows(some, await findPolicies(db, some), policies);
   for (const some of chunks(ids('ended_session'))) {
     for (const session of await findEndedSessions(db, some)) {
       endedSessions.set(session.sessionId, session.expireTime);
     }
   }
-  return { upstreamIds, approvalIds: ids('approval') };
+  return { upstreamIds, gatewayIds, approvalIds: ids('approval') };
 }
 
 async function applyProject(db: Db, state: State, id: ProjectId): Promise<void> {

@@ -3,18 +3,24 @@ import { readChangesSince, readConfigVersion } from '../db/config-changes.ts';
 import type { Store } from '../db/store.ts';
 import type { Agent } from '../domain/agent.ts';
 import { GatewayError } from '../domain/errors.ts';
-import type { PrincipalId, ProjectId, UpstreamId } from '../domain/ids.ts';
+import type { Gateway } from '../domain/gateway.ts';
+import type { GatewayId, PrincipalId, ProjectId, UpstreamId } from '../domain/ids.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { Project } from '../domain/project.ts';
+import { DEFAULT_VERSION } from '../domain/target.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import { type Applied, applyChanges } from './apply-changes.ts';
 import type { KeyEntry, UserEntry } from './credentials.ts';
 import { createListeners } from './listeners.ts';
 import { createSerial } from './serial.ts';
+import type { SlugIndex } from './slug-index.ts';
 import { createState, loadState, type State } from './state.ts';
 
 /** Hears of an upstream that was created, changed or (undefined) deleted. */
 export type UpstreamListener = (upstream: Upstream | undefined, id: UpstreamId) => void;
+
+/** Hears of a gateway that was created, changed, brought back or (undefined) deleted. */
+export type GatewayListener = (gateway: Gateway | undefined, id: GatewayId) => void;
 
 /** Hears of approvals that were created or changed, by their ids; none = there may be some, but which is not known. */
 export type ApprovalListener = (ids: readonly string[]) => void;
@@ -25,7 +31,10 @@ export interface HotConfig {
   findKey(secretHash: string): KeyEntry | undefined;
   findUser(id: PrincipalId): UserEntry | undefined;
   findAgent(projectId: ProjectId, idOrSlug: string): Agent | undefined;
-  findUpstream(projectId: ProjectId, slugOrId: string): Upstream | undefined;
+  /** By id, or by address: `slug` for the version `v1`, or `slug@version`. */
+  findUpstream(projectId: ProjectId, addressOrId: string): Upstream | undefined;
+  /** An active gateway, likewise. */
+  findGateway(projectId: ProjectId, addressOrId: string): Gateway | undefined;
   /** Upstreams of a project, in no particular order. */
   upstreams(projectId: ProjectId): Iterable<Upstream>;
   /** Policies of a project in any mode: the same array until one of them changes. */
@@ -36,6 +45,7 @@ export interface HotConfig {
   /** Milliseconds since the beginning of the last read of the store that succeeded. */
   ageMs(): number;
   onUpstreamChange(listener: UpstreamListener): Unsubscribe;
+  onGatewayChange(listener: GatewayListener): Unsubscribe;
   onApprovalChange(listener: ApprovalListener): Unsubscribe;
   /** Resolves when everything committed before the call is visible; throws what the driver threw. */
   refresh(): Promise<void>;
@@ -60,7 +70,8 @@ export async function createHotConfig(store: Store, options: HotConfigOptions = 
     findKey: (secretHash) => reader.state().credentials.findKey(secretHash),
     findUser: (id) => reader.state().credentials.findUser(id),
     findAgent: (projectId, idOrSlug) => reader.state().agents.find(projectId, idOrSlug),
-    findUpstream: (projectId, slugOrId) => reader.state().upstreams.find(projectId, slugOrId),
+    findUpstream: (projectId, addressOrId) => reader.state().upstreams.find(projectId, shortened(addressOrId)),
+    findGateway: (projectId, addressOrId) => reader.state().gateways.find(projectId, shortened(addressOrId)),
     upstreams: (projectId) => reader.state().upstreams.list(projectId),
     getPolicies: (projectId) => reader.state().policies.list(projectId),
     getProject(id) {
@@ -71,10 +82,18 @@ export async function createHotConfig(store: Store, options: HotConfigOptions = 
     isSessionEnded: (sessionId) => reader.state().endedSessions.has(sessionId),
     ageMs: () => performance.now() - reader.readAt(),
     onUpstreamChange: reader.onUpstreamChange,
+    onGatewayChange: reader.onGatewayChange,
     onApprovalChange: reader.onApprovalChange,
     refresh: reader.refresh,
     close: stop,
   };
+}
+
+const DEFAULT_SUFFIX = `@${DEFAULT_VERSION}`;
+
+/** `slug@v1` is `slug`. */
+function shortened(address: string): string {
+  return address.endsWith(DEFAULT_SUFFIX) ? address.slice(0, -DEFAULT_SUFFIX.length) : address;
 }
 
 /** How often ended sessions whose tokens have expired are forgotten, in milliseconds. */
@@ -88,20 +107,23 @@ function createReader(store: Store) {
   let readAt = Number.NEGATIVE_INFINITY;
   let forgotAt = performance.now();
   const upstreamListeners = createListeners<UpstreamListener>();
+  const gatewayListeners = createListeners<GatewayListener>();
   const approvalListeners = createListeners<ApprovalListener>();
 
   const reload = async (): Promise<Applied> => {
     // The version first: what changes during the load is then read once more, never missed.
     const loadedVersion = await readConfigVersion(store.db);
     const loaded = await loadState(store.db);
-    const upstreamIds = changedUpstreams(state, loaded);
+    const upstreamIds = changed(state.upstreams, loaded.upstreams);
+    const gatewayIds = changed(state.gateways, loaded.gateways);
     state = loaded;
     version = loadedVersion;
-    return { upstreamIds, approvalIds: undefined };
+    return { upstreamIds, gatewayIds, approvalIds: undefined };
   };
 
-  const tell = ({ upstreamIds, approvalIds }: Applied): void => {
+  const tell = ({ upstreamIds, gatewayIds, approvalIds }: Applied): void => {
     for (const id of upstreamIds) upstreamListeners.tell(state.upstreams.findById(id), id);
+    for (const id of gatewayIds) gatewayListeners.tell(state.gateways.findById(id), id);
     if (approvalIds?.length !== 0) approvalListeners.tell(approvalIds ?? []);
   };
 
@@ -123,6 +145,7 @@ function createReader(store: Store) {
     readAt: () => readAt,
     refresh: createSerial(read),
     onUpstreamChange: upstreamListeners.add,
+    onGatewayChange: gatewayListeners.add,
     onApprovalChange: approvalListeners.add,
   };
 }
@@ -131,14 +154,12 @@ function forgetExpired(endedSessions: State['endedSessions'], now: number): void
   for (const [sessionId, expireTime] of endedSessions) if (expireTime <= now) endedSessions.delete(sessionId);
 }
 
-/** Ids of upstreams that only one of the two has, or in another revision. */
-function changedUpstreams(before: State, after: State): UpstreamId[] {
-  const changed = new Set<UpstreamId>();
-  for (const { id } of before.upstreams.all()) if (after.upstreams.findById(id) === undefined) changed.add(id);
-  for (const { id, revision } of after.upstreams.all()) {
-    if (before.upstreams.findById(id)?.revision !== revision) changed.add(id);
-  }
-  return [...changed];
+/** Ids of resources that only one of the two has, or in another revision. */
+function changed<Item extends Upstream | Gateway>(before: SlugIndex<Item>, after: SlugIndex<Item>): Item['id'][] {
+  const ids = new Set<Item['id']>();
+  for (const { id } of before.all()) if (after.findById(id) === undefined) ids.add(id);
+  for (const { id, revision } of after.all()) if (before.findById(id)?.revision !== revision) ids.add(id);
+  return [...ids];
 }
 
 /** Refreshes at the doorbell and at intervals, until the returned function is called. */

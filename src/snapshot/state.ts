@@ -3,13 +3,16 @@ import { listAgents } from '../db/agents.ts';
 import { listApiKeys } from '../db/api-keys.ts';
 import type { Database } from '../db/database.ts';
 import { listEndedSessions } from '../db/ended-sessions.ts';
+import { listGateways } from '../db/gateways.ts';
 import { listPolicies } from '../db/policies.ts';
 import { listProjects } from '../db/projects.ts';
 import { listUpstreams } from '../db/upstreams.ts';
 import { listUsers } from '../db/users.ts';
 import type { Agent } from '../domain/agent.ts';
+import type { Gateway } from '../domain/gateway.ts';
 import type { ProjectId } from '../domain/ids.ts';
 import type { Project } from '../domain/project.ts';
+import { addressOf } from '../domain/target.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import { type Credentials, createCredentials } from './credentials.ts';
 import { eachPage } from './each-page.ts';
@@ -24,6 +27,8 @@ export interface State {
   readonly agents: SlugIndex<Agent>;
   readonly credentials: Credentials;
   readonly upstreams: SlugIndex<Upstream>;
+  /** The active ones. */
+  readonly gateways: SlugIndex<Gateway>;
   readonly policies: PolicyIndex;
   /** Unix milliseconds at which the session's token expires anyway, by session id. */
   readonly endedSessions: Map<string, number>;
@@ -36,7 +41,8 @@ export function createState(): State {
     projects: new Map(),
     agents,
     credentials: createCredentials(agents.findById),
-    upstreams: createSlugIndex(),
+    upstreams: createSlugIndex<Upstream>(addressOf),
+    gateways: createSlugIndex<Gateway>(addressOf),
     policies: createPolicyIndex(),
     endedSessions: new Map(),
   };
@@ -44,7 +50,7 @@ export function createState(): State {
 
 /** Reads everything. */
 export async function loadState(db: Db): Promise<State> {
-  const { projects, agents, credentials, upstreams, policies, endedSessions } = createState();
+  const { projects, agents, credentials, upstreams, gateways, policies, endedSessions } = createState();
   await eachPage(
     (page) => listProjects(db, page),
     (project) => projects.set(project.id, project),
@@ -53,10 +59,16 @@ export async function loadState(db: Db): Promise<State> {
   await eachPage((page) => listAgents(db, page), agents.put);
   await eachPage((page) => listApiKeys(db, page), credentials.putKey);
   await eachPage((page) => listUpstreams(db, page), upstreams.put);
+  await eachPage((page) => listGateways(db, page), putActive(gateways));
   await eachPage((page) => listPolicies(db, page), policies.put);
   await eachPage(
     async (page) => (await listEndedSessions(db, page)).map((session) => ({ id: session.sessionId, ...session })),
     ({ id, expireTime }) => endedSessions.set(id, expireTime),
   );
-  return { projects, agents, credentials, upstreams, policies, endedSessions };
+  return { projects, agents, credentials, upstreams, gateways, policies, endedSessions };
+}
+
+/** Puts gateways into the index as they are read; a deleted one is taken out. */
+export function putActive(gateways: SlugIndex<Gateway>): (gateway: Gateway) => void {
+  return (gateway) => (gateway.deleteTime === undefined ? gateways.put(gateway) : gateways.delete(gateway.id));
 }

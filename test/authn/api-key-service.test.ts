@@ -45,7 +45,7 @@ beforeEach(async () => {
     }),
   );
   mia = principal(user.id, projectId, 'gateway:write', 'tools:call');
-  const demo = await findUpstreamBySlug(store.db, projectId, 'everything');
+  const demo = await findUpstreamBySlug(store.db, projectId, 'everything', 'v1');
   if (demo === undefined) {
     throw new Error('there is no demo upstream');
   }

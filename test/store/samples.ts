@@ -115,6 +115,7 @@ export function upstream(change: Partial<Upstream> = {}): Upstream {
     id: UPSTREAM,
     projectId: PROJECT,
     slug: 'files',
+    version: 'v1',
     displayName: 'Files',
     description: 'Reads files.',
     transport: { kind: 'streamable_http', url: 'https://mcp.example.com/mcp' },

@@ -32,7 +32,7 @@ describe.each(databases)('upstreams on $name', ({ locate }) => {
     await insertUpstream(db, probed);
 
     expect(await findUpstream(db, UPSTREAM)).toStrictEqual(probed);
-    expect(await findUpstreamBySlug(db, PROJECT, 'files')).toStrictEqual(probed);
+    expect(await findUpstreamBySlug(db, PROJECT, 'files', 'v1')).toStrictEqual(probed);
   });
 
   it('have a slug of their own within a project, not beyond it', async () => {
@@ -51,7 +51,7 @@ describe.each(databases)('upstreams on $name', ({ locate }) => {
     await expect(updateUpstream(db, 'u4' as UpstreamId, 1, { slug: 'files', updateTime: NOW })).rejects.toMatchObject(
       taken,
     );
-    expect((await findUpstreamBySlug(db, ELSEWHERE, 'files'))?.id).toBe('u2');
+    expect((await findUpstreamBySlug(db, ELSEWHERE, 'files', 'v1'))?.id).toBe('u2');
     expect((await listUpstreams(db, { projectId: ELSEWHERE, limit: 9 })).map((found) => found.id)).toEqual(['u2']);
   });
 

@@ -10,6 +10,7 @@ export function upstreamOf(transport: Transport, changes: Partial<Upstream> = {}
     id: 'upstream-1' as UpstreamId,
     projectId: 'project-1' as ProjectId,
     slug: 'demo',
+    version: 'v1',
     displayName: '',
     description: '',
     transport,

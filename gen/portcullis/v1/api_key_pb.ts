@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/api_key.proto.
  */
 export const file_portcullis_v1_api_key: GenFile = /*@__PURE__*/
-  fileDesc("Chtwb3J0Y3VsbGlzL3YxL2FwaV9rZXkucHJvdG8SDXBvcnRjdWxsaXMudjEilgQKBkFwaUtleRIKCgJpZBgBIAEoCRISCgpwcm9qZWN0X2lkGAIgASgJEhAKCG93bmVyX2lkGAMgASgJEhQKDGRpc3BsYXlfbmFtZRgEIAEoCRIkCgZzY29wZXMYBSADKA4yFC5wb3J0Y3VsbGlzLnYxLlNjb3BlEiUKBmdyYW50cxgGIAEoCzIVLnBvcnRjdWxsaXMudjEuR3JhbnRzEhIKCmtleV9wcmVmaXgYByABKAkSLAoHc2VjcmV0cxgIIAMoCzIbLnBvcnRjdWxsaXMudjEuQXBpS2V5U2VjcmV0Ei8KC2V4cGlyZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZXZva2VfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNbGFzdF91c2VfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgMIAEoCRIvCgtjcmVhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKCm93bmVyX2tpbmQYDyABKA4yHC5wb3J0Y3VsbGlzLnYxLlByaW5jaXBhbEtpbmQihAEKDEFwaUtleVNlY3JldBISCgprZXlfcHJlZml4GAEgASgJEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAixAEKBkdyYW50cxIVCg1hbGxfdXBzdHJlYW1zGAEgASgIEigKDHVwc3RyZWFtX2lkcxgCIAMoCUISukgPkgEMEOgHGAEiBXIDsAEBOnm6SHYadAoQZ3JhbnRzLmV4Y2x1c2l2ZRIrc2V0IGFsbF91cHN0cmVhbXMgb3IgdXBzdHJlYW1faWRzLCBub3QgYm90aBozIXRoaXMuYWxsX3Vwc3RyZWFtcyB8fCBzaXplKHRoaXMudXBzdHJlYW1faWRzKSA9PSAwYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_portcullis_v1_principal_kind, file_portcullis_v1_scope]);
+  fileDesc("Chtwb3J0Y3VsbGlzL3YxL2FwaV9rZXkucHJvdG8SDXBvcnRjdWxsaXMudjEilgQKBkFwaUtleRIKCgJpZBgBIAEoCRISCgpwcm9qZWN0X2lkGAIgASgJEhAKCG93bmVyX2lkGAMgASgJEhQKDGRpc3BsYXlfbmFtZRgEIAEoCRIkCgZzY29wZXMYBSADKA4yFC5wb3J0Y3VsbGlzLnYxLlNjb3BlEiUKBmdyYW50cxgGIAEoCzIVLnBvcnRjdWxsaXMudjEuR3JhbnRzEhIKCmtleV9wcmVmaXgYByABKAkSLAoHc2VjcmV0cxgIIAMoCzIbLnBvcnRjdWxsaXMudjEuQXBpS2V5U2VjcmV0Ei8KC2V4cGlyZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtyZXZva2VfdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoNbGFzdF91c2VfdGltZRgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEZXRhZxgMIAEoCRIvCgtjcmVhdGVfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLdXBkYXRlX3RpbWUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKCm93bmVyX2tpbmQYDyABKA4yHC5wb3J0Y3VsbGlzLnYxLlByaW5jaXBhbEtpbmQihAEKDEFwaUtleVNlY3JldBISCgprZXlfcHJlZml4GAEgASgJEi8KC2NyZWF0ZV90aW1lGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtleHBpcmVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAimgIKBkdyYW50cxIVCg1hbGxfdXBzdHJlYW1zGAEgASgIEigKDHVwc3RyZWFtX2lkcxgCIAMoCUISukgPkgEMEOgHGAEiBXIDsAEBEicKC2dhdGV3YXlfaWRzGAMgAygJQhK6SA+SAQwQ6AcYASIFcgOwAQE6pQG6SKEBGp4BChBncmFudHMuZXhjbHVzaXZlEjxzZXQgYWxsX3Vwc3RyZWFtcywgb3IgdXBzdHJlYW1faWRzIGFuZCBnYXRld2F5X2lkcywgbm90IGJvdGgaTCF0aGlzLmFsbF91cHN0cmVhbXMgfHwgc2l6ZSh0aGlzLnVwc3RyZWFtX2lkcykgKyBzaXplKHRoaXMuZ2F0ZXdheV9pZHMpID09IDBiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_portcullis_v1_principal_kind, file_portcullis_v1_scope]);
 
 /**
  * ApiKey is a credential of a User or an Agent. The secret is returned once, when it is made; afterwards only its prefix is known.
@@ -174,13 +174,13 @@ export const ApiKeySecretSchema: GenMessage<ApiKeySecret> = /*@__PURE__*/
   messageDesc(file_portcullis_v1_api_key, 1);
 
 /**
- * Grants say which upstreams a credential may reach. Neither field set = none.
+ * Grants say which upstreams and gateways a credential may reach. No field set = none.
  *
  * @generated from message portcullis.v1.Grants
  */
 export type Grants = Message<"portcullis.v1.Grants"> & {
   /**
-   * Every upstream of the project, those created later included.
+   * Every upstream and gateway of the project, those created later included.
    *
    * @generated from field: bool all_upstreams = 1;
    */
@@ -192,6 +192,13 @@ export type Grants = Message<"portcullis.v1.Grants"> & {
    * @generated from field: repeated string upstream_ids = 2;
    */
   upstreamIds: string[];
+
+  /**
+   * Only these gateways of the project. Through them their upstreams are reached, whether `upstream_ids` names them or not.
+   *
+   * @generated from field: repeated string gateway_ids = 3;
+   */
+  gatewayIds: string[];
 };
 
 /**

@@ -14,6 +14,8 @@ import type { ApprovalState } from "./approval_pb.ts";
 import { file_portcullis_v1_approval } from "./approval_pb.ts";
 import type { DecisionReason } from "./decision_pb.ts";
 import { file_portcullis_v1_decision } from "./decision_pb.ts";
+import type { GatewayRef } from "./gateway_pb.ts";
+import { file_portcullis_v1_gateway } from "./gateway_pb.ts";
 import type { Effect } from "./policy_rule_pb.ts";
 import { file_portcullis_v1_policy_rule } from "./policy_rule_pb.ts";
 import type { ContentBlock, Tool } from "./tool_pb.ts";
@@ -26,7 +28,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file portcullis/v1/tool_service.proto.
  */
 export const file_portcullis_v1_tool_service: GenFile = /*@__PURE__*/
-  fileDesc("CiBwb3J0Y3VsbGlzL3YxL3Rvb2xfc2VydmljZS5wcm90bxINcG9ydGN1bGxpcy52MSKFAQoQTGlzdFRvb2xzUmVxdWVzdBI0Cgh1cHN0cmVhbRgBIAEoCzIaLnBvcnRjdWxsaXMudjEuVXBzdHJlYW1SZWZCBrpIA8gBARIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGPoBKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgBAiUAoRTGlzdFRvb2xzUmVzcG9uc2USIgoFdG9vbHMYASADKAsyEy5wb3J0Y3VsbGlzLnYxLlRvb2wSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIo0BCg9DYWxsVG9vbFJlcXVlc3QSNAoIdXBzdHJlYW0YASABKAsyGi5wb3J0Y3VsbGlzLnYxLlVwc3RyZWFtUmVmQga6SAPIAQESGAoEbmFtZRgCIAEoCUIKukgHcgUQARiABBIqCglhcmd1bWVudHMYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Ir4BChBDYWxsVG9vbFJlc3BvbnNlEg8KB2NhbGxfaWQYASABKAkSLAoHY29udGVudBgCIAMoCzIbLnBvcnRjdWxsaXMudjEuQ29udGVudEJsb2NrEjIKEnN0cnVjdHVyZWRfY29udGVudBgDIAEoCzIWLmdvb2dsZS5wcm90b2J1Zi5WYWx1ZRIQCghpc19lcnJvchgEIAEoCBIlCgRtZXRhGAUgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCL+AQoQQXV0aG9yaXplUmVxdWVzdBIuCgVhZ2VudBgBIAEoCzIXLnBvcnRjdWxsaXMudjEuQWdlbnRSZWZCBrpIA8gBARIYCgR0b29sGAIgASgJQgq6SAdyBRABGIAEEioKCWFyZ3VtZW50cxgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGQoHc2Vzc2lvbhgEIAEoCUIIukgFcgMYgAESGQoIdXBzdHJlYW0YBSABKAlCB7pIBHICGEASPgoNYXBwcm92YWxfd2FpdBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIMukgJqgEGIgIIPDIAIqcCChFBdXRob3JpemVSZXNwb25zZRImCgdvdXRjb21lGAEgASgOMhUucG9ydGN1bGxpcy52MS5FZmZlY3QSEwoLZGVjaXNpb25faWQYAiABKAkSLQoGcmVhc29uGAMgASgOMh0ucG9ydGN1bGxpcy52MS5EZWNpc2lvblJlYXNvbhIQCghydWxlX2lkcxgEIAMoCRIPCgdtZXNzYWdlGAUgASgJEhMKC2FwcHJvdmFsX2lkGAYgASgJEjgKFGFwcHJvdmFsX2V4cGlyZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0Cg5hcHByb3ZhbF9zdGF0ZRgIIAEoDjIcLnBvcnRjdWxsaXMudjEuQXBwcm92YWxTdGF0ZTKbAgoLVG9vbFNlcnZpY2USWQoJTGlzdFRvb2xzEh8ucG9ydGN1bGxpcy52MS5MaXN0VG9vbHNSZXF1ZXN0GiAucG9ydGN1bGxpcy52MS5MaXN0VG9vbHNSZXNwb25zZSIJkAIBqrsYAhgDElYKCENhbGxUb29sEh4ucG9ydGN1bGxpcy52MS5DYWxsVG9vbFJlcXVlc3QaHy5wb3J0Y3VsbGlzLnYxLkNhbGxUb29sUmVzcG9uc2UiCZACAKq7GAIYAxJZCglBdXRob3JpemUSHy5wb3J0Y3VsbGlzLnYxLkF1dGhvcml6ZVJlcXVlc3QaIC5wb3J0Y3VsbGlzLnYxLkF1dGhvcml6ZVJlc3BvbnNlIgmQAgCquxgCGANiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_portcullis_v1_access, file_portcullis_v1_agent, file_portcullis_v1_approval, file_portcullis_v1_decision, file_portcullis_v1_policy_rule, file_portcullis_v1_tool, file_portcullis_v1_upstream]);
+  fileDesc("CiBwb3J0Y3VsbGlzL3YxL3Rvb2xfc2VydmljZS5wcm90bxINcG9ydGN1bGxpcy52MSLFAQoQTGlzdFRvb2xzUmVxdWVzdBIsCgh1cHN0cmVhbRgBIAEoCzIaLnBvcnRjdWxsaXMudjEuVXBzdHJlYW1SZWYSKgoHZ2F0ZXdheRgEIAEoCzIZLnBvcnRjdWxsaXMudjEuR2F0ZXdheVJlZhIdCglwYWdlX3NpemUYAiABKAVCCrpIBxoFGPoBKAASHAoKcGFnZV90b2tlbhgDIAEoCUIIukgFcgMYgBA6GrpIFyIVCgh1cHN0cmVhbQoHZ2F0ZXdheRABIlAKEUxpc3RUb29sc1Jlc3BvbnNlEiIKBXRvb2xzGAEgAygLMhMucG9ydGN1bGxpcy52MS5Ub29sEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLNAQoPQ2FsbFRvb2xSZXF1ZXN0EiwKCHVwc3RyZWFtGAEgASgLMhoucG9ydGN1bGxpcy52MS5VcHN0cmVhbVJlZhIqCgdnYXRld2F5GAQgASgLMhkucG9ydGN1bGxpcy52MS5HYXRld2F5UmVmEhgKBG5hbWUYAiABKAlCCrpIB3IFEAEYgAQSKgoJYXJndW1lbnRzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdDoaukgXIhUKCHVwc3RyZWFtCgdnYXRld2F5EAEivgEKEENhbGxUb29sUmVzcG9uc2USDwoHY2FsbF9pZBgBIAEoCRIsCgdjb250ZW50GAIgAygLMhsucG9ydGN1bGxpcy52MS5Db250ZW50QmxvY2sSMgoSc3RydWN0dXJlZF9jb250ZW50GAMgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEhAKCGlzX2Vycm9yGAQgASgIEiUKBG1ldGEYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Iv4BChBBdXRob3JpemVSZXF1ZXN0Ei4KBWFnZW50GAEgASgLMhcucG9ydGN1bGxpcy52MS5BZ2VudFJlZkIGukgDyAEBEhgKBHRvb2wYAiABKAlCCrpIB3IFEAEYgAQSKgoJYXJndW1lbnRzGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIZCgdzZXNzaW9uGAQgASgJQgi6SAVyAxiAARIZCgh1cHN0cmVhbRgFIAEoCUIHukgEcgIYQBI+Cg1hcHByb3ZhbF93YWl0GAYgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQgy6SAmqAQYiAgg8MgAipwIKEUF1dGhvcml6ZVJlc3BvbnNlEiYKB291dGNvbWUYASABKA4yFS5wb3J0Y3VsbGlzLnYxLkVmZmVjdBITCgtkZWNpc2lvbl9pZBgCIAEoCRItCgZyZWFzb24YAyABKA4yHS5wb3J0Y3VsbGlzLnYxLkRlY2lzaW9uUmVhc29uEhAKCHJ1bGVfaWRzGAQgAygJEg8KB21lc3NhZ2UYBSABKAkSEwoLYXBwcm92YWxfaWQYBiABKAkSOAoUYXBwcm92YWxfZXhwaXJlX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjQKDmFwcHJvdmFsX3N0YXRlGAggASgOMhwucG9ydGN1bGxpcy52MS5BcHByb3ZhbFN0YXRlMpsCCgtUb29sU2VydmljZRJZCglMaXN0VG9vbHMSHy5wb3J0Y3VsbGlzLnYxLkxpc3RUb29sc1JlcXVlc3QaIC5wb3J0Y3VsbGlzLnYxLkxpc3RUb29sc1Jlc3BvbnNlIgmQAgGquxgCGAMSVgoIQ2FsbFRvb2wSHi5wb3J0Y3VsbGlzLnYxLkNhbGxUb29sUmVxdWVzdBofLnBvcnRjdWxsaXMudjEuQ2FsbFRvb2xSZXNwb25zZSIJkAIAqrsYAhgDElkKCUF1dGhvcml6ZRIfLnBvcnRjdWxsaXMudjEuQXV0aG9yaXplUmVxdWVzdBogLnBvcnRjdWxsaXMudjEuQXV0aG9yaXplUmVzcG9uc2UiCZACAKq7GAIYA2IGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_struct, file_google_protobuf_timestamp, file_portcullis_v1_access, file_portcullis_v1_agent, file_portcullis_v1_approval, file_portcullis_v1_decision, file_portcullis_v1_gateway, file_portcullis_v1_policy_rule, file_portcullis_v1_tool, file_portcullis_v1_upstream]);
 
 /**
  * ListToolsRequest asks for one page.
@@ -35,11 +37,18 @@ export const file_portcullis_v1_tool_service: GenFile = /*@__PURE__*/
  */
 export type ListToolsRequest = Message<"portcullis.v1.ListToolsRequest"> & {
   /**
-   * The upstream whose tools are listed.
+   * The upstream whose tools are listed; this or `gateway`.
    *
    * @generated from field: portcullis.v1.UpstreamRef upstream = 1;
    */
   upstream?: UpstreamRef | undefined;
+
+  /**
+   * The gateway whose tools are listed; what its upstreams that can't be reached offer is left out.
+   *
+   * @generated from field: portcullis.v1.GatewayRef gateway = 4;
+   */
+  gateway?: GatewayRef | undefined;
 
   /**
    * At most this many; 0 = 50.
@@ -77,7 +86,7 @@ export type ListToolsResponse = Message<"portcullis.v1.ListToolsResponse"> & {
   tools: Tool[];
 
   /**
-   * Asks for the next page; empty on the last. Only good for the same caller and upstream.
+   * Asks for the next page; empty on the last. Only good for the same caller and target.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -98,14 +107,21 @@ export const ListToolsResponseSchema: GenMessage<ListToolsResponse> = /*@__PURE_
  */
 export type CallToolRequest = Message<"portcullis.v1.CallToolRequest"> & {
   /**
-   * The upstream that has the tool.
+   * The upstream that has the tool; this or `gateway`.
    *
    * @generated from field: portcullis.v1.UpstreamRef upstream = 1;
    */
   upstream?: UpstreamRef | undefined;
 
   /**
-   * The name of the tool.
+   * The gateway that offers the tool.
+   *
+   * @generated from field: portcullis.v1.GatewayRef gateway = 4;
+   */
+  gateway?: GatewayRef | undefined;
+
+  /**
+   * The name of the tool, as the target offers it.
    *
    * @generated from field: string name = 2;
    */
@@ -312,8 +328,8 @@ export const AuthorizeResponseSchema: GenMessage<AuthorizeResponse> = /*@__PURE_
  */
 export const ToolService: GenService<{
   /**
-   * ListTools returns the tools of an upstream that neither its tool filter nor a rule denies, ordered by name.
-   * PERMISSION_DENIED when the upstream is not within the grants or disabled, NOT_FOUND when there is none; UNAVAILABLE when it can't be
+   * ListTools returns the tools of an upstream, or of a gateway under the names it gives them, that neither a tool filter nor a rule
+   * denies, ordered by name. PERMISSION_DENIED when the upstream or gateway is not within the grants or disabled, NOT_FOUND when there is none; UNAVAILABLE when it can't be
    * reached.
    *
    * @generated from rpc portcullis.v1.ToolService.ListTools

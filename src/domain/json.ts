@@ -1,0 +1,2 @@
+/** A JSON object as parsed. */
+export type JsonObject = Readonly<Record<string, unknown>>;

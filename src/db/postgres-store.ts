@@ -6,10 +6,11 @@ import { type Bell, createBell } from './bell.ts';
 import type { Database } from './database.ts';
 import type { LogStore } from './log-store.ts';
 import { migrate } from './migrate.ts';
-import { CONFIG_CHANNEL, DECISION_CHANNEL } from './postgres-channels.ts';
+import { CONFIG_CHANNEL, DECISION_CHANNEL, MESSAGE_CHANNEL } from './postgres-channels.ts';
 import { createPostgresListener } from './postgres-listener.ts';
 import { createAnnouncer, createPostgresLogStore } from './postgres-log-store.ts';
 import { connectionConfig, createPool } from './postgres-pool.ts';
+import { createReplicaMail } from './replica-mail.ts';
 import { startPruning } from './state-pruning.ts';
 import type { OpenDatabaseOptions, Store } from './store.ts';
 
@@ -32,18 +33,21 @@ export async function openPostgresStore(url: string, options: OpenDatabaseOption
   const configBell = createBell(onError);
   const decisionBell = createBell(onError);
   const replica = newId();
+  const pool = createPool(url, { max: options.poolSize ?? DEFAULT_POOL_SIZE, timeouts: true, onError });
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  const mail = createReplicaMail(db, replica, onError);
   const listener = await createPostgresListener(url, {
-    channels: [CONFIG_CHANNEL, DECISION_CHANNEL],
+    channels: [CONFIG_CHANNEL, DECISION_CHANNEL, MESSAGE_CHANNEL],
     onNotify(channel, payload) {
       if (channel === CONFIG_CHANNEL) void configBell.ring();
-      else if (payload !== replica) void decisionBell.ring();
+      else if (channel === DECISION_CHANNEL) void (payload === replica || decisionBell.ring());
+      // After a reconnect nothing is named.
+      else if (payload === replica || payload === '') mail.ring();
     },
     onError,
   });
-  const pool = createPool(url, { max: options.poolSize ?? DEFAULT_POOL_SIZE, timeouts: true, onError });
   const logPool = createPool(url, { max: LOG_POOL_SIZE, timeouts: true, onError });
   const decidePool = createPool(url, { max: DECIDE_POOL_SIZE, timeouts: true, pipeline: true, onError });
-  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
   const announce = createAnnouncer(() => void announceDecisions(logPool, replica).catch(onError));
   const log = createPostgresLogStore({ db, pool: logPool, decidePool, bell: decisionBell, announce });
   const stopPruning = startPruning({ kind: 'postgres', db }, onError);
@@ -52,6 +56,7 @@ export async function openPostgresStore(url: string, options: OpenDatabaseOption
     kind: 'postgres',
     db,
     log,
+    mail,
     onConfigChange: configBell.subscribe,
     onDecision: decisionBell.subscribe,
     ringConfig: configBell.ring,

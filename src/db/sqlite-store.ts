@@ -6,6 +6,7 @@ import { GatewayError } from '../domain/errors.ts';
 import { createBell } from './bell.ts';
 import type { Database } from './database.ts';
 import { migrate } from './migrate.ts';
+import { createNoMail } from './replica-mail.ts';
 import { openSqliteConnection } from './sqlite-connection.ts';
 import { createSqliteConnection, type SqliteConnection } from './sqlite-dialect.ts';
 import { createDirectLog, createGroupedLog, createSqliteLogStore, type WriteLog } from './sqlite-log-store.ts';
@@ -53,6 +54,7 @@ function assembleStore(
     kind: 'sqlite',
     db,
     log: createSqliteLogStore(db, opened.main, opened.startLog(connection), decisionBell),
+    mail: createNoMail(),
     onConfigChange: configBell.subscribe,
     onDecision: decisionBell.subscribe,
     ringConfig: configBell.ring,

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely';
 import type { BellListener, Unsubscribe } from './bell.ts';
 import type { Database } from './database.ts';
 import type { LogStore } from './log-store.ts';
+import type { ReplicaMail } from './replica-mail.ts';
 import { openSqliteStore } from './sqlite-store.ts';
 
 /** Where the data is: a file in a folder, this process's memory, or a PostgreSQL server. */
@@ -23,6 +24,7 @@ export interface Store {
   readonly kind: 'sqlite' | 'postgres';
   readonly db: Kysely<Database>;
   readonly log: LogStore;
+  readonly mail: ReplicaMail;
   /** Hears of changes of hot configuration on any replica; may ring without need, and a ring can be missed: poll as well. */
   onConfigChange(listener: BellListener): Unsubscribe;
   /**

@@ -1,0 +1,80 @@
+import { type Kysely, sql } from 'kysely';
+import { newId } from '../domain/ids.ts';
+import type { Unsubscribe } from './bell.ts';
+import type { Database } from './database.ts';
+import { MESSAGE_CHANNEL } from './postgres-channels.ts';
+
+/** Messages between the replicas of one installation, each taken once by the replica it is for; lost when that one has ended. */
+export interface ReplicaMail {
+  /** Names this process; another one after every start. */
+  readonly replicaId: string;
+  /** Sends to a replica; false when there is no other one to send to. Throws what the driver threw. */
+  send(recipient: string, body: string): Promise<boolean>;
+  /** Hears what comes for this replica, in the order in which it was committed. */
+  onMessage(listener: (body: string) => void): Unsubscribe;
+}
+
+/** Messages that nobody took are removed after this time: their replica has ended. */
+const KEPT_MS = 10 * 60_000;
+
+/** The mail of a database that one process has alone. */
+export function createNoMail(): ReplicaMail {
+  return { replicaId: newId(), send: async () => false, onMessage: () => () => {} };
+}
+
+/** The mail of replicas that share a PostgreSQL server; call `ring` whenever a message may have come for this one. */
+export function createReplicaMail(
+  db: Kysely<Database>,
+  replicaId: string,
+  onError: (error: unknown) => void,
+): ReplicaMail & { readonly ring: () => void } {
+  const listeners = new Set<(body: string) => void>();
+  let isReading = false;
+  let isRung = false;
+
+  async function read(): Promise<void> {
+    const rows = await db.deleteFrom('replica_messages').where('recipient', '=', replicaId).returningAll().execute();
+    rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+    for (const { body } of rows) {
+      for (const listener of listeners) listener(body);
+    }
+  }
+
+  async function readWhileRung(): Promise<void> {
+    while (isRung) {
+      isRung = false;
+      await read().catch(onError);
+    }
+  }
+
+  return {
+    replicaId,
+    async send(recipient, body) {
+      const now = Date.now();
+      await db
+        .deleteFrom('replica_messages')
+        .where('create_time', '<', now - KEPT_MS)
+        .execute();
+      await db.transaction().execute(async (trx) => {
+        await trx
+          .insertInto('replica_messages')
+          .values({ id: newId(now), recipient, body, create_time: now })
+          .execute();
+        await sql`select pg_notify(${MESSAGE_CHANNEL}, ${recipient})`.execute(trx);
+      });
+      return true;
+    },
+    onMessage(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    ring() {
+      isRung = true;
+      if (isReading) return;
+      isReading = true;
+      void readWhileRung().finally(() => {
+        isReading = false;
+      });
+    },
+  };
+}

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { fromJson } from '@bufbuild/protobuf';
+import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ErrorInfoSchema } from '../../gen/google/rpc/error_details_pb.ts';
@@ -32,6 +34,7 @@ beforeAll(async () => {
     await cp(join(sdk, file), join(source, file));
   }
   await run(tsc, ['-p', sdk, '--outDir', join(source, 'dist')]);
+  await run(tsc, ['-p', join(sdk, 'tsconfig.cli.json'), '--outDir', join(source, 'dist')]);
   const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', work], {
     cwd: source,
   });
@@ -73,13 +76,15 @@ it('holds the README, the licence, and code with types for each entry point, and
   expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'package.json', 'dist/sdk/src/index.js']));
   expect(files.filter((path) => !/^(LICENSE|README\.md|package\.json|dist\/.+\.(js|d\.ts))$/.test(path))).toEqual([]);
   const targets = JSON.stringify(manifest.exports).match(/dist\/[^"]+/g) ?? [];
-  expect(targets).toHaveLength(6);
+  expect(targets).toHaveLength(8);
   expect(files).toEqual(expect.arrayContaining(targets));
 });
 
-it('uses nothing that only Node has', async () => {
+it('uses nothing that only Node has, but for the command', async () => {
   const code = await Promise.all(
-    files.filter((path) => path.endsWith('.js')).map((path) => readFile(join(work, 'source', path), 'utf8')),
+    files
+      .filter((path) => /^(?!dist\/sdk\/cli\/).*\.js$/.test(path))
+      .map((path) => readFile(join(work, 'source', path), 'utf8')),
   );
 
   const imports = new Set(
@@ -206,6 +211,183 @@ const README_GATEWAY: FakeServices = {
       const decision = { tool: 'delete_everything', message: 'Nothing may be deleted here.' };
       yield { value: { case: 'decision', value: decision }, cursor: 'c1' };
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    },
+  },
+};
+
+describe('the command that writes typed tools', () => {
+  const command = [
+    'node_modules/@portcullis/sdk/dist/sdk/cli/main.js',
+    'tools',
+    '--gateway',
+    'dev',
+    '--out',
+    'tools.ts',
+  ];
+
+  function runCommand(baseUrl: string, ...more: string[]) {
+    const env = { ...process.env, PORTCULLIS_URL: baseUrl, PORTCULLIS_API_KEY: 'pc_your_key' };
+    return run(process.execPath, [...command, ...more], { cwd: join(work, 'project'), env }).then(
+      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+      ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({ code, stdout, stderr }),
+    );
+  }
+
+  it('writes functions that the compiler checks and that call the tools', async () => {
+    const { baseUrl } = await startFakeGateway(TYPED_GATEWAY);
+    expect(await runCommand(baseUrl)).toEqual({
+      code: 0,
+      stdout: 'Wrote 3 tools of dev to tools.ts.\n',
+      stderr: '',
+    });
+    const program = [
+      `import { createPortcullisClient } from '@portcullis/sdk';`,
+      `import { ToolFailedError } from '@portcullis/sdk/tools';`,
+      `import { createTools } from './tools.js';`,
+      `const tools = createTools(createPortcullisClient({ baseUrl: '${baseUrl}', apiKey: 'pc_your_key' }));`,
+      `const issue = await tools.github.createIssue({ title: 'Broken', labels: ['bug'] });`,
+      `console.log(issue.structuredContent.number + 1, issue.text, issue.callId);`,
+      `console.log((await tools.github.listIssues()).text);`,
+      `await tools.filesV2.read({ path: '/nothing' }).catch((error) => {`,
+      `  console.log(error instanceof ToolFailedError, error.message);`,
+      `});`,
+      `await tools.filesV2.read({ path: Number.NaN as unknown as string }).catch((error) => console.log(String(error)));`,
+    ];
+    await writeFile(join(work, 'project/typed.ts'), program.join('\n'));
+    expect(await check('typed.ts', ['--module', 'nodenext', '--outDir', 'typed'])).toBe('');
+
+    const { stdout } = await run(process.execPath, ['typed/typed.js'], { cwd: join(work, 'project') });
+    expect(stdout.split('\n')).toEqual([
+      '8 Created 7. call-1',
+      'None.',
+      'true There is no file "/nothing".',
+      "TypeError: files_read: 'arguments.path' is NaN, which can't be sent.",
+      '',
+    ]);
+  });
+
+  it('has the compiler refuse calls that the schemas do not allow', async () => {
+    const { baseUrl } = await startFakeGateway(TYPED_GATEWAY);
+    await runCommand(baseUrl);
+    const program = [
+      `import type { Tools } from './tools.js';`,
+      `declare const tools: Tools;`,
+      `tools.github.createIssue();`,
+      `tools.github.createIssue({});`,
+      `tools.github.createIssue({ title: 3 });`,
+      `tools.github.createIssue({ title: 'a', lables: [] });`,
+      `tools.github.closeIssue({});`,
+      `tools.gitlab;`,
+      `(await tools.github.createIssue({ title: 'a' })).structuredContent.nummer;`,
+      `tools.github.listIssues({ state: 'opne' });`,
+    ];
+    await writeFile(join(work, 'project/mistyped.ts'), program.join('\n'));
+
+    const problems = await check('mistyped.ts', ['--noEmit', '--module', 'nodenext']);
+
+    const lines = [...problems.matchAll(/mistyped\.ts\((\d+),/g)].map(([, line]) => line);
+    expect(lines).toEqual(['3', '4', '5', '6', '7', '8', '9', '10']);
+  });
+
+  it('tells when the tools are not those of the file any more, and changes nothing then', async () => {
+    const { baseUrl } = await startFakeGateway(TYPED_GATEWAY);
+    await runCommand(baseUrl);
+    expect(await runCommand(baseUrl, '--check')).toEqual({
+      code: 0,
+      stdout: 'tools.ts is what dev offers.\n',
+      stderr: '',
+    });
+    const written = await readFile(join(work, 'project/tools.ts'), 'utf8');
+
+    const drifted = await startFakeGateway({ tools: { listTools: () => ({ tools: typedTools.slice(0, 2) }) } });
+    const { code, stderr } = await runCommand(drifted.baseUrl, '--check');
+
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^tools\.ts is not what the tools are now\. Write it again: npx @portcullis\/sdk tools --gateway dev --out tools\.ts\nLine \d+:\n- .+\n\+ .+\n$/,
+    );
+    expect(await readFile(join(work, 'project/tools.ts'), 'utf8')).toBe(written);
+    await rm(join(work, 'project/tools.ts'));
+    expect(await runCommand(baseUrl, '--check')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^tools\.ts does not exist/),
+    });
+  });
+
+  it('says what is wrong with a command, and why a gateway refuses', async () => {
+    const { baseUrl } = await startFakeGateway({});
+    expect(await runCommand(baseUrl, '--upstream', 'files')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^Name either --gateway or --upstream\./),
+    });
+    expect(await runCommand(baseUrl, '--gatway', 'x')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^Unknown option '--gatway'/),
+    });
+    expect(await runCommand(baseUrl)).toMatchObject({ code: 2, stderr: expect.stringMatching(/\(unknown\)\n$/) });
+    expect(await runCommand('http://127.0.0.1:1')).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/\(connection_failed\)\n$/),
+    });
+  });
+});
+
+const typedTools = [
+  {
+    name: 'files_read',
+    upstreamSlug: 'files',
+    upstreamVersion: 'v2',
+    upstreamToolName: 'read',
+    inputSchema: { type: 'object', properties: { path: { type: 'string' } }, required: ['path'] },
+  },
+  {
+    name: 'github_create_issue',
+    description: 'Creates an issue.',
+    upstreamSlug: 'github',
+    upstreamVersion: 'v1',
+    upstreamToolName: 'create_issue',
+    inputSchema: {
+      type: 'object',
+      properties: { title: { type: 'string' }, labels: { type: 'array', items: { type: 'string' } } },
+      required: ['title'],
+    },
+    outputSchema: { type: 'object', properties: { number: { type: 'integer' } }, required: ['number'] },
+  },
+  {
+    name: 'github_list_issues',
+    upstreamSlug: 'github',
+    upstreamVersion: 'v1',
+    upstreamToolName: 'list_issues',
+    inputSchema: { type: 'object', properties: { state: { enum: ['open', 'closed'] } } },
+  },
+];
+
+/** A gateway with three tools, in two pages. */
+const TYPED_GATEWAY: FakeServices = {
+  tools: {
+    listTools: ({ gateway, pageToken }) => {
+      expect(gateway?.value).toEqual({ case: 'slug', value: 'dev' });
+      return pageToken === '' ? { tools: typedTools.slice(0, 2), nextPageToken: 'p2' } : { tools: typedTools.slice(2) };
+    },
+    callTool: ({ name, arguments: args }) => {
+      const text = (value: string) => [{ value: { case: 'text' as const, value: { text: value } } }];
+      switch (name) {
+        case 'github_create_issue':
+          expect(args).toEqual({ title: 'Broken', labels: ['bug'] });
+          return {
+            callId: 'call-1',
+            content: text('Created 7.'),
+            structuredContent: fromJson(ValueSchema, { number: 7 }),
+          };
+        case 'github_list_issues':
+          return { callId: 'call-2', content: text('None.') };
+        default:
+          return {
+            callId: 'call-3',
+            content: text(`There is no file ${JSON.stringify(args?.['path'])}.`),
+            isError: true,
+          };
+      }
     },
   },
 };

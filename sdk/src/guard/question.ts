@@ -1,6 +1,6 @@
 import { type JsonObject, type MessageInitShape } from '@bufbuild/protobuf';
 import type { AgentRefSchema } from '../../../gen/portcullis/v1/agent_pb.ts';
-import { canonicalText, checkArguments } from './checked-arguments.ts';
+import { canonicalText, checkArguments } from '../checked-arguments.ts';
 import type { GuardSettings } from './guard-options.ts';
 import type { HandlerCall } from './handler-call.ts';
 
@@ -13,6 +13,8 @@ export interface Question {
   readonly upstream: string;
 }
 
+/** The most that Authorize takes, as JSON in UTF-8. */
+const MAX_BYTES = 64 * 1024;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** The question about a call. Throws an ArgumentsError, or what the function for the session throws. */
@@ -24,7 +26,7 @@ export function toQuestion({ agentId, session, upstream }: GuardSettings, call: 
   return {
     agent: { value: { case: UUID.test(agentId) ? 'id' : 'slug', value: agentId } },
     tool: call.toolName,
-    arguments: checkArguments(call.args),
+    arguments: checkArguments(call.args, MAX_BYTES),
     session: named ?? '',
     upstream,
   };

@@ -1,7 +1,5 @@
 import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
 
-/** The most that Authorize takes, as JSON in UTF-8. */
-const MAX_BYTES = 64 * 1024;
 /** Objects and lists within each other, the arguments themselves included; a gateway reads no deeper message. */
 const MAX_DEPTH = 48;
 
@@ -12,15 +10,15 @@ export class ArgumentsError extends Error {
 
 /**
  * The arguments, unchanged, once it is certain that what the gateway gets is exactly what the handler gets: a Struct would turn much of
- * what it can't hold into null. Throws an ArgumentsError otherwise.
+ * what it can't hold into null. Throws an ArgumentsError otherwise, also for more than `maxBytes` of JSON in UTF-8.
  */
-export function checkArguments(args: unknown): JsonObject {
+export function checkArguments(args: unknown, maxBytes: number): JsonObject {
   if (!isPlainObject(args)) {
     throw new ArgumentsError('The arguments are not an object.');
   }
   checkObject(args, 'arguments', 1);
-  if (new TextEncoder().encode(JSON.stringify(args)).length > MAX_BYTES) {
-    throw new ArgumentsError('The arguments are larger than 64 KiB.');
+  if (new TextEncoder().encode(JSON.stringify(args)).length > maxBytes) {
+    throw new ArgumentsError(`The arguments are larger than ${maxBytes / 1024} KiB.`);
   }
   return args;
 }

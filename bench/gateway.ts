@@ -121,13 +121,20 @@ export async function callApi(gateway: RunningGateway, method: string, message: 
 /** Creates a streamable HTTP upstream through the API and returns when the gateway has it. */
 export async function createUpstream(
   gateway: RunningGateway,
-  upstream: { readonly slug: string; readonly url: string; readonly era: Era; readonly commit: Commit },
+  upstream: {
+    readonly slug: string;
+    readonly url: string;
+    readonly era: Era;
+    readonly commit: Commit;
+    /** Lets all tools through, not only the called one. */
+    readonly allTools?: boolean;
+  },
 ): Promise<void> {
   await callApi(gateway, 'UpstreamService/CreateUpstream', {
     slug: upstream.slug,
     transport: { streamableHttp: { url: upstream.url } },
     era: `ERA_${upstream.era.toUpperCase()}`,
     decisionCommit: `DECISION_COMMIT_${upstream.commit.toUpperCase()}`,
-    toolFilter: { allowedTools: ['echo', 'get-*'] },
+    toolFilter: { allowedTools: upstream.allTools === true ? [] : ['echo', 'get-*'] },
   });
 }

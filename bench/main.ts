@@ -7,6 +7,7 @@ import { measureCapacity } from './capacity.ts';
 import { stopAllChildren } from './child-process.ts';
 import { measureDecide } from './decide.ts';
 import { isGatewayThere } from './gateway.ts';
+import { measureGateways } from './gateways.ts';
 import { measureLatency } from './latency.ts';
 import { checkMachine, describeMachine } from './machine.ts';
 import { measureMemory } from './memory.ts';
@@ -29,6 +30,7 @@ const GATEWAY_MEASUREMENTS = [
   { name: 'policies', run: measurePolicies },
   { name: 'authorize', run: measureAuthorize },
   { name: 'simulation', run: measureSimulation },
+  { name: 'gateways', run: measureGateways },
 ] as const;
 const NAMES = ['capacity', 'latency', ...GATEWAY_MEASUREMENTS.map(({ name }) => name)];
 

@@ -9,6 +9,8 @@ export interface Destination {
   readonly path: string;
   /** Sent as a bearer token. */
   readonly apiKey: string;
+  /** The name under which the tool is called; `echo` unless a gateway gives it another. */
+  readonly tool?: string;
   /** The open session, for the legacy era. */
   readonly sessionId?: string;
 }
@@ -40,10 +42,10 @@ export function eraHeaders(era: Era, method: string, name?: string, sessionId?: 
   return headers;
 }
 
-/** The JSON-RPC text of a `tools/call` of the tool `echo` with one argument of 64 bytes. */
-export function toolCallBody(era: Era, id: number): string {
+/** The JSON-RPC text of a `tools/call` with one argument of 64 bytes. */
+export function toolCallBody(era: Era, id: number, tool = 'echo'): string {
   const text = `call ${String(id).padStart(6, '0')} `.padEnd(64, 'abcdefghijklmnopqrstuvwxyz ');
-  const call = { name: 'echo', arguments: { text } };
+  const call = { name: tool, arguments: { text } };
   return JSON.stringify({
     jsonrpc: '2.0',
     id,
@@ -54,11 +56,12 @@ export function toolCallBody(era: Era, id: number): string {
 
 /** The bytes of one `tools/call` as HTTP/1.1 text. */
 export function toolCallRequest(era: Era, id: number, to: Destination): string {
-  const body = toolCallBody(era, id);
+  const tool = to.tool ?? 'echo';
+  const body = toolCallBody(era, id, tool);
   const headers = {
     Host: `127.0.0.1:${to.port}`,
     Authorization: `Bearer ${to.apiKey}`,
-    ...eraHeaders(era, 'tools/call', 'echo', to.sessionId),
+    ...eraHeaders(era, 'tools/call', tool, to.sessionId),
     'Content-Length': String(Buffer.byteLength(body)),
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);

@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 
 /**
  * The MCP upstream of all measurements: as little as an upstream can do, so that the thing in front of it is what is measured.
- * `/legacy` speaks sessions (revisions up to 2025-11-25), `/modern` speaks 2026-07-28, `GET /counts` tells what arrived.
+ * `/legacy` speaks sessions (revisions up to 2025-11-25), `/modern` speaks 2026-07-28, `/modern?tools=50` lists that many tools,
+ * `GET /counts` tells what arrived.
  * Prints `PORT <number>` when it listens, and ends when its standard input ends.
  */
 interface Message {
@@ -17,13 +18,44 @@ const sessions = new Set<string>();
 
 const toolCallResult =
   '"result":{"content":[{"type":"text","text":"The forecast for Lisbon is sunny, 24 degrees, wind 12 km/h."}]';
-const tools = JSON.stringify([
-  {
-    name: 'echo',
-    description: 'Answers a fixed text.',
-    inputSchema: { type: 'object', properties: { text: { type: 'string' } } },
-  },
-]);
+const words = [
+  'create',
+  'list',
+  'update',
+  'delete',
+  'search',
+  'issue',
+  'file',
+  'message',
+  'calendar',
+  'invoice',
+  'forecast',
+];
+
+/** The JSON of a list of tools, the first of which is `echo`. */
+function toolList(count: number): string {
+  const tools = Array.from({ length: count }, (_, i) => ({
+    name: i === 0 ? 'echo' : `${words[i % words.length]}_${words[(i * 7 + 3) % words.length]}_${i}`,
+    description: `Answers a fixed text about ${words[(i * 5) % words.length]} number ${i}, for people who ask for it.`,
+    inputSchema: {
+      type: 'object',
+      properties: { text: { type: 'string', description: 'Anything.' }, [`option_${i}`]: { type: 'integer' } },
+    },
+  }));
+  return JSON.stringify(tools);
+}
+
+const toolLists = new Map<string, string>();
+
+/** The list that the query of the endpoint asks for. */
+function toolsOf(url: string): string {
+  let tools = toolLists.get(url);
+  if (tools === undefined) {
+    tools = toolList(Number(/[?&]tools=([0-9]+)/.exec(url)?.[1] ?? 1));
+    toolLists.set(url, tools);
+  }
+  return tools;
+}
 const serverInfo = '{"name":"bench-upstream","version":"1.0.0"}';
 
 function answer(response: ServerResponse, status: number, body: string, headers: readonly string[] = []): void {
@@ -37,14 +69,14 @@ function answerError(response: ServerResponse, status: number, id: unknown, code
 }
 
 /** The result of a method both eras have, without the closing brace; undefined when the upstream does not know the method. */
-function findResult(method: string): string | undefined {
+function findResult(method: string, url: string): string | undefined {
   switch (method) {
     case 'tools/call':
       counts.calls += 1;
       return toolCallResult;
     case 'tools/list':
       counts.lists += 1;
-      return `"result":{"tools":${tools}`;
+      return `"result":{"tools":${toolsOf(url)}`;
     case 'ping':
       return '"result":{"_meta":{}';
     default:
@@ -71,14 +103,14 @@ function answerLegacy(request: IncomingMessage, response: ServerResponse, messag
     response.writeHead(202, ['Content-Length', '0']).end();
     return;
   }
-  const result = findResult(method);
+  const result = findResult(method, '/legacy');
   if (result === undefined) return answerError(response, 200, id, -32601, `unknown method ${method}`);
   answer(response, 200, `{"jsonrpc":"2.0","id":${JSON.stringify(id)},${result}}}`);
 }
 
-function answerModern(response: ServerResponse, message: Message): void {
+function answerModern(response: ServerResponse, message: Message, url: string): void {
   const { id, method = '' } = message;
-  let result = findResult(method);
+  let result = findResult(method, url);
   if (method === 'server/discover') {
     counts.discovers += 1;
     result = `"result":{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"_meta":{"io.modelcontextprotocol/serverInfo":${serverInfo}}`;
@@ -109,7 +141,7 @@ function answerPost(request: IncomingMessage, response: ServerResponse): void {
   request.on('end', () => {
     const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
     const message = JSON.parse(body.toString()) as Message;
-    if (request.url === '/modern') answerModern(response, message);
+    if (request.url?.startsWith('/modern') === true) answerModern(response, message, request.url);
     else answerLegacy(request, response, message);
   });
 }

@@ -5,11 +5,13 @@ import { ApiKeyService } from '../../gen/portcullis/v1/api_key_service_pb.ts';
 import { ApprovalService } from '../../gen/portcullis/v1/approval_service_pb.ts';
 import { AuthService } from '../../gen/portcullis/v1/auth_service_pb.ts';
 import { DecisionService } from '../../gen/portcullis/v1/decision_service_pb.ts';
+import { GatewayService } from '../../gen/portcullis/v1/gateway_service_pb.ts';
 import { PolicyService } from '../../gen/portcullis/v1/policy_service_pb.ts';
 import { ProjectService } from '../../gen/portcullis/v1/project_service_pb.ts';
 import { StatsService } from '../../gen/portcullis/v1/stats_service_pb.ts';
 import { ToolService } from '../../gen/portcullis/v1/tool_service_pb.ts';
 import { UpstreamService } from '../../gen/portcullis/v1/upstream_service_pb.ts';
+import { UpstreamTemplateService } from '../../gen/portcullis/v1/upstream_template_service_pb.ts';
 import { type CredentialOptions, findCredentialSource } from './credentials.ts';
 import { throwEdgeRefusals } from './edge-refusal.ts';
 import { createGuardedTransport } from './guarded-transport.ts';
@@ -21,6 +23,8 @@ export interface PortcullisClient {
   readonly apiKeys: Client<typeof ApiKeyService>;
   readonly agents: Client<typeof AgentService>;
   readonly upstreams: Client<typeof UpstreamService>;
+  readonly upstreamTemplates: Client<typeof UpstreamTemplateService>;
+  readonly gateways: Client<typeof GatewayService>;
   readonly tools: Client<typeof ToolService>;
   readonly policies: Client<typeof PolicyService>;
   readonly approvals: Client<typeof ApprovalService>;
@@ -71,6 +75,8 @@ export function createPortcullisClient(options: PortcullisClientOptions): Portcu
     apiKeys: createClient(ApiKeyService, transport),
     agents: createClient(AgentService, transport),
     upstreams: createClient(UpstreamService, transport),
+    upstreamTemplates: createClient(UpstreamTemplateService, transport),
+    gateways: createClient(GatewayService, transport),
     tools: createClient(ToolService, transport),
     policies: createClient(PolicyService, transport),
     approvals: createClient(ApprovalService, transport),

@@ -22,7 +22,7 @@ export function toApiKeyMessage(key: ApiKeyRecord): ApiKey {
     ownerId: key.ownerId,
     displayName: key.displayName,
     scopes: toScopeMessages(key.scopes),
-    grants: toGrantsMessage(key.grants),
+    grants: toGrantsMessage(key),
     keyPrefix: key.secrets[0]?.keyPrefix ?? '',
     secrets: key.secrets.map(toSecretMessage),
     ...present({

@@ -59,7 +59,8 @@ async function createKey(deps: ApiDeps, caller: Principal, request: CreateApiKey
         ownerId: request.ownerId === '' ? caller.id : toOwnerId(request.ownerId),
         displayName: request.displayName,
         scopes: fromScopeMessages(request.scopes),
-        grants: request.grants && fromGrantsMessage(request.grants),
+        grants: undefined,
+        ...(request.grants && fromGrantsMessage(request.grants)),
         expireTime: request.expireTime && timestampMs(request.expireTime),
       });
       return { apiKey: toApiKeyMessage(key), secret };
@@ -106,7 +107,7 @@ async function updateKey(deps: ApiDeps, caller: Principal, request: UpdateApiKey
   const update = present({
     displayName: request.displayName,
     scopes: request.scopes && fromScopeMessages(request.scopes.scopes),
-    grants: request.grants && fromGrantsMessage(request.grants),
+    ...(request.grants && fromGrantsMessage(request.grants)),
     expireTime: request.expireTime && timestampMs(request.expireTime),
   });
   const key = await writeConfig(deps.store, (writing) => changeApiKey(writing, caller, target, update));

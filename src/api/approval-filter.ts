@@ -2,6 +2,7 @@ import type { ApprovalFilter as FilterMessage } from '../../gen/portcullis/v1/ap
 import type { ApprovalFilter, ApprovalVisibility } from '../db/approvals.ts';
 import type { ProjectId } from '../domain/ids.ts';
 import { hasScope, isGranted, type Principal } from '../domain/principal.ts';
+import { addressOf } from '../domain/target.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import { STATES } from './approval-message.ts';
 import { fromEnumMessage } from './enum-message.ts';
@@ -25,7 +26,7 @@ export function scopeOfFilter({ state, requesterId, tool }: RequestedFilter): (s
 
 /**
  * What the caller sees of a project's approvals; undefined = all. Own calls always, the others with `gateway:read` or
- * `approvals:decide`, but only those to upstreams that the credential's grants cover.
+ * `approvals:decide`, but only those to upstreams, or through gateways, that the credential's grants cover.
  */
 export function visibilityOf(
   upstreams: (projectId: ProjectId) => Iterable<Upstream>,
@@ -36,5 +37,9 @@ export function visibilityOf(
   if (!seesProject) return { requesterId: caller.id, upstreamSlugs: [] };
   if (caller.grants === 'all') return undefined;
   const granted = [...upstreams(projectId)].filter(({ id }) => isGranted(caller, id));
-  return { requesterId: caller.id, upstreamSlugs: granted.map(({ slug }) => slug) };
+  return {
+    requesterId: caller.id,
+    upstreamSlugs: granted.map(addressOf),
+    gatewayIds: caller.projectId === projectId ? [...(caller.gatewayGrants ?? [])] : [],
+  };
 }

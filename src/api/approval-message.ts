@@ -38,6 +38,7 @@ export function toApprovalMessage(approval: Approval): ApprovalMessage {
     requirements: approval.requirements.map(toRequirementMessage),
     votes: approval.votes.map(toVoteMessage),
     consumeCallId: approval.consumeCallId ?? '',
+    gatewayId: approval.gatewayId ?? '',
     expireTime: timestampFromMs(approval.expireTime),
     createTime: timestampFromMs(approval.createTime),
     updateTime: timestampFromMs(approval.updateTime),

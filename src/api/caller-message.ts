@@ -24,7 +24,7 @@ export function toCallerMessage(principal: Principal): Caller {
     name: principal.name,
     projectId: principal.projectId,
     scopes: toScopeMessages(principal.scopes),
-    grants: toGrantsMessage(principal.grants),
+    grants: toGrantsMessage(principal),
     apiKeyId: principal.apiKeyId ?? '',
     keyPrefix: principal.keyPrefix ?? '',
     ...(principal.expireTime === undefined ? {} : { expireTime: timestampFromMs(principal.expireTime) }),

@@ -12,6 +12,7 @@ import { WatchDecisionsResponseSchema } from '../../gen/portcullis/v1/decision_s
 import type { LogStore } from '../db/log-store.ts';
 import { fromRow } from '../decisions/decision-row.ts';
 import type { WatchEvent, WatchRequest } from '../decisions/decision-watch.ts';
+import type { LoggedDecision } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { ProjectId } from '../domain/ids.ts';
 import { hasScope, type Principal } from '../domain/principal.ts';
@@ -43,7 +44,7 @@ async function readDecision(deps: DecisionServiceDeps, caller: Principal, reques
   const projectId = await targetProjectId(deps, caller, request.project);
   const row = await deps.decisions.get(projectId, request.id);
   const logged = row && fromRow(row);
-  if (logged === undefined || !isVisible(caller, logged.decision.upstreamId)) {
+  if (logged === undefined || !isVisible(caller, logged.decision)) {
     throw hidden('decision', request.id);
   }
   return { decision: toDecisionMessage(logged) };
@@ -55,13 +56,15 @@ async function listPage(deps: DecisionServiceDeps, caller: Principal, request: L
   checkVisible(caller, filter);
   const startTime = request.startTime && timestampMs(request.startTime);
   const endTime = request.endTime && timestampMs(request.endTime);
-  const { items, nextPageToken } = await readPage(deps.paging, {
+  const { items, nextPageToken } = await readPage<LoggedDecision & { readonly id: string }>(deps.paging, {
     scope: { method: 'ListDecisions', caller, filter: [projectId, ...scopeOfFilter(filter), startTime, endTime] },
     request,
     async read({ afterId, limit }) {
       const rows = await deps.decisions.list({ projectId, ...filter, startTime, endTime, beforeId: afterId, limit });
       return rows.map((row) => ({ id: row.decision.id, ...fromRow(row) }));
     },
+    // No column holds the gateway.
+    ...(filter.gatewayId === undefined ? {} : { wanted: ({ decision }) => matchesFilter(filter, decision) }),
   });
   return { decisions: items.map(toDecisionMessage), nextPageToken };
 }

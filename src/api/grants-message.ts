@@ -1,13 +1,27 @@
 import { create } from '@bufbuild/protobuf';
 import { type Grants as GrantsMessage, GrantsSchema } from '../../gen/portcullis/v1/api_key_pb.ts';
-import type { UpstreamId } from '../domain/ids.ts';
+import type { ApiKeyRecord } from '../db/api-keys.ts';
+import type { GatewayId, UpstreamId } from '../domain/ids.ts';
 
-/** The grants as the API shows them. */
-export function toGrantsMessage(grants: 'all' | Iterable<UpstreamId>): GrantsMessage {
-  return create(GrantsSchema, grants === 'all' ? { allUpstreams: true } : { upstreamIds: [...grants] });
+/** What a credential may reach, of a principal or of a key. */
+interface Granted {
+  readonly grants: 'all' | Iterable<UpstreamId>;
+  readonly gatewayGrants?: Iterable<GatewayId>;
 }
 
-/** The grants of a request; whether the ids name upstreams of the project is not checked here. */
-export function fromGrantsMessage(message: GrantsMessage): 'all' | UpstreamId[] {
-  return message.allUpstreams ? 'all' : (message.upstreamIds as UpstreamId[]); // checked against the store before use
+/** The grants as the API shows them. */
+export function toGrantsMessage({ grants, gatewayGrants = [] }: Granted): GrantsMessage {
+  return create(
+    GrantsSchema,
+    grants === 'all' ? { allUpstreams: true } : { upstreamIds: [...grants], gatewayIds: [...gatewayGrants] },
+  );
+}
+
+/** The grants of a request; whether the ids name upstreams and gateways of the project is not checked here. */
+export function fromGrantsMessage(message: GrantsMessage): Required<Pick<ApiKeyRecord, 'grants' | 'gatewayGrants'>> {
+  const { allUpstreams, upstreamIds, gatewayIds } = message;
+  // Checked against the store before use.
+  return allUpstreams
+    ? { grants: 'all', gatewayGrants: [] }
+    : { grants: upstreamIds as UpstreamId[], gatewayGrants: gatewayIds as GatewayId[] };
 }

@@ -9,11 +9,13 @@ import { ApprovalService } from '../../gen/portcullis/v1/approval_service_pb.ts'
 import { AuthService } from '../../gen/portcullis/v1/auth_service_pb.ts';
 import { DecisionService } from '../../gen/portcullis/v1/decision_service_pb.ts';
 import { file_portcullis_v1_error_reason } from '../../gen/portcullis/v1/error_reason_pb.ts';
+import { GatewayService } from '../../gen/portcullis/v1/gateway_service_pb.ts';
 import { PolicyService } from '../../gen/portcullis/v1/policy_service_pb.ts';
 import { ProjectService } from '../../gen/portcullis/v1/project_service_pb.ts';
 import { StatsService } from '../../gen/portcullis/v1/stats_service_pb.ts';
 import { ToolService } from '../../gen/portcullis/v1/tool_service_pb.ts';
 import { UpstreamService } from '../../gen/portcullis/v1/upstream_service_pb.ts';
+import { UpstreamTemplateService } from '../../gen/portcullis/v1/upstream_template_service_pb.ts';
 import type { HotConfig } from '../snapshot/hot-config.ts';
 import { createOperatorCheck } from './access.ts';
 import { createAgentService } from './agent-service.ts';
@@ -21,6 +23,7 @@ import { createApiKeyService } from './api-key-service.ts';
 import { type ApprovalServiceDeps, createApprovalService } from './approval-service.ts';
 import { type AuthServiceDeps, createAuthService } from './auth-service.ts';
 import { createDecisionService, type DecisionServiceDeps } from './decision-service.ts';
+import { createGatewayService } from './gateway-service.ts';
 import { createHealthService } from './health-service.ts';
 import { createInterceptors, createRequestGate } from './interceptors.ts';
 import { createPaging } from './paging.ts';
@@ -28,9 +31,11 @@ import { createPolicyService, type PolicyServiceDeps } from './policy-service.ts
 import { createProjectService } from './project-service.ts';
 import { createReflectionService } from './reflection.ts';
 import { createSchemaFiles } from './schema-files.ts';
+import { createShippedTemplates } from './shipped-templates.ts';
 import { createStatsService, type StatsServiceDeps } from './stats-service.ts';
 import { createToolService, type ToolServiceDeps } from './tool-service.ts';
 import { createUpstreamService, type UpstreamServiceDeps } from './upstream-service.ts';
+import { createUpstreamTemplateService } from './upstream-template-service.ts';
 
 /** Everything the API works with; made once in main. */
 export type ApiRoutesDeps = Omit<
@@ -41,7 +46,7 @@ export type ApiRoutesDeps = Omit<
     ApprovalServiceDeps &
     StatsServiceDeps &
     DecisionServiceDeps,
-  'paging' | 'decisions' | 'isOperator' | 'upstreams'
+  'paging' | 'decisions' | 'isOperator' | 'upstreams' | 'shippedTemplates'
 > & {
   readonly config: Pick<HotConfig, 'getProject' | 'getPolicies' | 'upstreams'>;
   /** Throws `unavailable` while this replica cannot read what was changed. */
@@ -70,6 +75,8 @@ export const SERVICES: readonly DescService[] = [
   AuthService,
   ApiKeyService,
   UpstreamService,
+  UpstreamTemplateService,
+  GatewayService,
   AgentService,
   PolicyService,
   ApprovalService,
@@ -90,6 +97,7 @@ export function createApiRoutes(deps: ApiRoutesDeps, limits: ApiLimits = {}): Ap
     decisions: deps.store.log,
     isOperator: createOperatorCheck(deps.config),
     upstreams: deps.config.upstreams,
+    shippedTemplates: createShippedTemplates(),
   };
   // Made once, also when several adapters take the routes: it counts the simulations that run.
   const policyService = createPolicyService(shared);
@@ -102,6 +110,8 @@ export function createApiRoutes(deps: ApiRoutesDeps, limits: ApiLimits = {}): Ap
         .service(AuthService, createAuthService(shared))
         .service(ApiKeyService, createApiKeyService(shared))
         .service(UpstreamService, createUpstreamService(shared))
+        .service(UpstreamTemplateService, createUpstreamTemplateService(shared))
+        .service(GatewayService, createGatewayService(shared))
         .service(AgentService, createAgentService(shared))
         .service(PolicyService, policyService)
         .service(ApprovalService, createApprovalService(shared))

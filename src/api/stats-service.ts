@@ -54,6 +54,7 @@ export function createStatsService(deps: StatsServiceDeps): ServiceImpl<typeof S
           upstreams: findBusiest(counted).map(({ upstream, counts }) => ({
             upstreamId: upstream.id,
             slug: upstream.slug,
+            version: upstream.version,
             ...toCounts(counts),
           })),
         },

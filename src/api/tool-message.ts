@@ -3,23 +3,26 @@ import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import { type Tool, ToolSchema } from '../../gen/portcullis/v1/tool_pb.ts';
 import { type CallToolResponse, CallToolResponseSchema } from '../../gen/portcullis/v1/tool_service_pb.ts';
 import { GatewayError } from '../domain/errors.ts';
-import type { ToolDefinition } from '../upstream/tool-definition.ts';
+import type { OfferedTool } from '../pipeline/tool-calls.ts';
 import { toContentMessage } from './content-message.ts';
 import { asObject, asText } from './json.ts';
 import { present } from './present.ts';
 
 /** The tool as the API shows it; what the upstream got wrong is left out. */
-export function toToolMessage(tool: ToolDefinition): Tool {
+export function toToolMessage({ name, definition, upstream, upstreamTool }: OfferedTool): Tool {
   return create(ToolSchema, {
-    name: tool.name,
-    title: asText(tool['title']),
-    description: asText(tool['description']),
+    name,
+    title: asText(definition['title']),
+    description: asText(definition['description']),
     ...present({
-      inputSchema: asObject(tool['inputSchema']),
-      outputSchema: asObject(tool['outputSchema']),
-      annotations: asObject(tool['annotations']),
-      meta: asObject(tool['_meta']),
+      inputSchema: asObject(definition['inputSchema']),
+      outputSchema: asObject(definition['outputSchema']),
+      annotations: asObject(definition['annotations']),
+      meta: asObject(definition['_meta']),
     }),
+    upstreamSlug: upstream.slug,
+    upstreamVersion: upstream.version,
+    upstreamToolName: upstreamTool,
   });
 }
 

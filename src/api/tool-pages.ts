@@ -1,11 +1,10 @@
-import type { ToolDefinition } from '../upstream/tool-definition.ts';
 import type { Page } from './paging.ts';
 
-/** The page of an upstream's tools in the order of their names; `last` is set when more follow. */
-export function cutToolPage(
-  tools: readonly ToolDefinition[],
+/** The page of tools in the order of their names; `last` is set when more follow. */
+export function cutToolPage<Item extends { readonly name: string }>(
+  tools: readonly Item[],
   page: Page,
-): { tools: readonly ToolDefinition[]; last: string | undefined } {
+): { tools: readonly Item[]; last: string | undefined } {
   const { after } = page;
   const rest = tools
     .filter(({ name }) => after === undefined || name > after)

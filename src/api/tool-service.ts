@@ -1,10 +1,10 @@
 import type { JsonObject } from '@bufbuild/protobuf';
 import { durationMs } from '@bufbuild/protobuf/wkt';
 import type { ServiceImpl } from '@connectrpc/connect';
-import type { ToolService } from '../../gen/portcullis/v1/tool_service_pb.ts';
+import type { CallToolRequest, ListToolsRequest, ToolService } from '../../gen/portcullis/v1/tool_service_pb.ts';
 import type { Principal } from '../domain/principal.ts';
 import type { AuthorizeRequest, AuthorizeResult } from '../pipeline/authorize.ts';
-import type { ToolDefinition } from '../upstream/tool-definition.ts';
+import type { OfferedTool } from '../pipeline/tool-calls.ts';
 import { toAuthorizeMessage } from './authorize-message.ts';
 import { checkNumbers, measureArguments } from './call-arguments.ts';
 import { getCaller, getRequestFacts, reauthenticate } from './context.ts';
@@ -13,11 +13,17 @@ import { nameOf } from './reference.ts';
 import { toCallToolMessage, toToolMessage } from './tool-message.ts';
 import { cutToolPage } from './tool-pages.ts';
 
+/** What has the tools: an upstream or a gateway, and never the other kind of the same name. */
+interface ToolTarget {
+  readonly kind: 'upstream' | 'gateway';
+  /** Id or address. */
+  readonly name: string;
+}
+
 /** Who asks for tools, of what, and on which request. */
 interface ToolRequest {
   readonly principal: Principal;
-  /** Slug or id, as the caller wrote it. */
-  readonly upstream: string;
+  readonly target: ToolTarget;
   readonly requestId: string;
   readonly signal: AbortSignal;
 }
@@ -32,7 +38,7 @@ interface ToolCallRequest extends ToolRequest {
 /** The path of a call, for this face. */
 export interface ToolCalls {
   /** The tools that may be called as far as filter and rules tell. */
-  listTools(request: ToolRequest): Promise<readonly ToolDefinition[]>;
+  listTools(request: ToolRequest): Promise<readonly OfferedTool[]>;
   /**
    * `result` is the parsed result of `tools/call`. Refusals, and JSON-RPC errors of the upstream, are GatewayErrors whose metadata have
    * `call_id` and, as they apply, `rule`, `approval_id` and `expires_at`.
@@ -52,10 +58,10 @@ export function createToolService({ paging, calls }: ToolServiceDeps): ServiceIm
   return {
     async listTools(request, { values, signal }) {
       const principal = getCaller(values);
-      const upstream = nameOf(request.upstream);
-      const scope = { method: 'ListTools', caller: principal, filter: [upstream] };
+      const target = targetOf(request);
+      const scope = { method: 'ListTools', caller: principal, filter: [target.kind, target.name] };
       const page = await paging.open(scope, request);
-      const all = await calls.listTools({ principal, upstream, requestId: getRequestFacts(values).requestId, signal });
+      const all = await calls.listTools({ principal, target, requestId: getRequestFacts(values).requestId, signal });
       const { tools, last } = cutToolPage(all, page);
       return { tools: tools.map(toToolMessage), nextPageToken: await paging.next(scope, last) };
     },
@@ -63,7 +69,7 @@ export function createToolService({ paging, calls }: ToolServiceDeps): ServiceIm
       const { callId, result } = await calls.callTool({
         principal: getCaller(values),
         authenticate: () => reauthenticate(values),
-        upstream: nameOf(request.upstream),
+        target: targetOf(request),
         name: request.name,
         arguments: checkNumbers(request.arguments ?? {}),
         requestId: getRequestFacts(values).requestId,
@@ -92,4 +98,11 @@ export function createToolService({ paging, calls }: ToolServiceDeps): ServiceIm
       return toAuthorizeMessage(answer);
     },
   };
+}
+
+/** The schema demands one of the two. */
+function targetOf({ upstream, gateway }: ListToolsRequest | CallToolRequest): ToolTarget {
+  return gateway === undefined
+    ? { kind: 'upstream', name: nameOf(upstream) }
+    : { kind: 'gateway', name: nameOf(gateway) };
 }

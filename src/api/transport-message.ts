@@ -52,6 +52,11 @@ export function fromTransportMessage(message: UpstreamTransport, allowedCommands
 }
 
 function checkUrl(field: string, text: string): string {
+  if (text.includes('${')) {
+    throw createValidationError([
+      { field, description: 'must be a valid URI; only templates have places such as ${name}' },
+    ]);
+  }
   return checkHttpUrl(field, text, 'use auth or headers');
 }
 

@@ -1,10 +1,9 @@
 import type { Kysely } from 'kysely';
 import type { UpstreamRef } from '../../gen/portcullis/v1/upstream_pb.ts';
 import type { Database } from '../db/database.ts';
-import { findUpstream, findUpstreamBySlug } from '../db/upstreams.ts';
+import { findUpstream, findUpstreamBySlug, listUpstreamVersions } from '../db/upstreams.ts';
 import type { ProjectId, UpstreamId } from '../domain/ids.ts';
 import { isGranted, type Principal } from '../domain/principal.ts';
-import { DEFAULT_VERSION } from '../domain/target.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import { getReferenced } from './reference.ts';
 
@@ -18,7 +17,8 @@ export function getGrantedUpstream(
   return getReferenced(projectId, ref, {
     kind: 'upstream',
     findById: (id) => findUpstream(db, id as UpstreamId),
-    findBySlug: (slug) => findUpstreamBySlug(db, projectId, slug, ref?.version || DEFAULT_VERSION),
+    findBySlug: (slug, version) => findUpstreamBySlug(db, projectId, slug, version),
+    listVersions: (slug) => listUpstreamVersions(db, projectId, slug),
     isVisible: ({ id }) => isGranted(caller, id),
   });
 }

@@ -10,6 +10,7 @@ import {
 } from '../../gen/portcullis/v1/upstream_pb.ts';
 import type { DecisionCommit, Era, Upstream, UpstreamAuth } from '../domain/upstream.ts';
 import { etagOf } from './etag.ts';
+import { toGuardrailConfigMessage } from './guardrail-config-message.ts';
 import { present } from './present.ts';
 import { toTransportMessage } from './transport-message.ts';
 
@@ -19,10 +20,15 @@ export function toUpstreamMessage(upstream: Upstream): UpstreamMessage {
     id: upstream.id,
     projectId: upstream.projectId,
     slug: upstream.slug,
+    version: upstream.version,
     displayName: upstream.displayName,
     description: upstream.description,
     transport: toTransportMessage(upstream.transport),
-    ...present({ auth: toAuthMessage(upstream.auth) }),
+    ...present({
+      auth: toAuthMessage(upstream.auth),
+      inputGuardrails: upstream.inputGuardrails && toGuardrailConfigMessage(upstream.inputGuardrails),
+      outputGuardrails: upstream.outputGuardrails && toGuardrailConfigMessage(upstream.outputGuardrails),
+    }),
     headers: upstream.headerNames.map((name) => ({ name })),
     env: upstream.envNames.map((name) => ({ name })),
     toolFilter: {
@@ -34,6 +40,7 @@ export function toUpstreamMessage(upstream: Upstream): UpstreamMessage {
       upstream.decisionCommit === 'before_answer' ? CommitMessage.BEFORE_ANSWER : CommitMessage.BEFORE_FORWARD,
     timeout: durationFromMs(upstream.timeoutMs),
     enabled: upstream.enabled,
+    templateSlug: upstream.templateSlug ?? '',
     etag: etagOf(upstream),
     createTime: timestampFromMs(upstream.createTime),
     updateTime: timestampFromMs(upstream.updateTime),

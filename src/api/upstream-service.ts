@@ -9,8 +9,8 @@ import type {
 import { listUpstreams } from '../db/upstreams.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { isGranted, type Principal } from '../domain/principal.ts';
+import { passesToolFilter } from '../domain/tool-filter.ts';
 import type { Upstream } from '../domain/upstream.ts';
-import { passesToolFilter } from '../policy/tool-filter.ts';
 import { UpstreamRpcError } from '../upstream/rpc-error.ts';
 import type { ToolDefinition } from '../upstream/tool-definition.ts';
 import type { UpstreamTestResult } from '../upstream/upstream-test.ts';
@@ -74,7 +74,7 @@ async function listToolPage(
   const { tools, last } = cutToolPage(await deps.probe.listTools(upstream, caller, signal).catch(throwFailure), page);
   return {
     tools: tools.map((tool) => ({
-      tool: toToolMessage(tool),
+      tool: toToolMessage({ name: tool.name, definition: tool, upstream, upstreamTool: tool.name }),
       allowed: passesToolFilter(upstream.toolFilter, tool.name),
     })),
     nextPageToken: await deps.paging.next(scope, last),

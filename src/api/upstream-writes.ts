@@ -1,5 +1,6 @@
 import { durationMs } from '@bufbuild/protobuf/wkt';
-import type { ToolFilter as ToolFilterMessage, UpstreamTransport } from '../../gen/portcullis/v1/upstream_pb.ts';
+import type { GuardrailConfig as GuardrailConfigMessage } from '../../gen/portcullis/v1/guardrail_config_pb.ts';
+import type { ToolFilter as ToolFilterMessage } from '../../gen/portcullis/v1/upstream_pb.ts';
 import {
   type CreateUpstreamRequest,
   CreateUpstreamRequestSchema,
@@ -8,44 +9,45 @@ import {
   type UpdateUpstreamRequest,
 } from '../../gen/portcullis/v1/upstream_service_pb.ts';
 import { deleteUpstream, insertUpstream, updateUpstream } from '../db/upstreams.ts';
+import type { GuardrailConfig } from '../domain/guardrail-config.ts';
 import { newId, type UpstreamId } from '../domain/ids.ts';
 import type { Principal } from '../domain/principal.ts';
 import { DEFAULT_VERSION } from '../domain/target.ts';
-import type { ToolFilter, Transport, Upstream, UpstreamSecrets } from '../domain/upstream.ts';
+import type { ToolFilter, Upstream } from '../domain/upstream.ts';
 import { writeConfig } from './config-write.ts';
 import type { ApiDeps } from './deps.ts';
 import { checkEtag, requireWritten } from './etag.ts';
 import { requireFullGrants } from './full-grants.ts';
+import { requireFreeAddress, requireUncomposed } from './gateway-references.ts';
+import { findUnfitGuardrails, fromGuardrailConfigMessage, isEmptyGuardrailConfig } from './guardrail-config-message.ts';
 import { present } from './present.ts';
 import { runOnce } from './repeatable.ts';
+import type { ShippedTemplates } from './shipped-templates.ts';
 import { targetProjectId } from './target-project.ts';
-import { fromTransportMessage } from './transport-message.ts';
 import { getGrantedUpstream } from './upstream-access.ts';
+import { changeDestination, type DestinationDeps, draftDestination } from './upstream-destination.ts';
+import { fillFromTemplate } from './upstream-from-template.ts';
 import { fromCommitMessage, fromEraMessage, toUpstreamMessage } from './upstream-message.ts';
-import { findViolations } from './upstream-rules.ts';
-import { isOtherDestination, type MergedSecrets, mergeSecrets, type OpenedSecrets } from './upstream-secrets.ts';
 import { createValidationError } from './validation.ts';
 
-export interface UpstreamWriteDeps extends ApiDeps {
-  /** Commands that STDIO upstreams may run, by exact text. */
-  readonly stdioCommands: readonly string[];
+export interface UpstreamWriteDeps extends ApiDeps, DestinationDeps {
+  readonly shippedTemplates: () => ShippedTemplates;
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
-const PURPOSE = 'upstream';
 
-/** Adds an upstream. Throws `validation_failed`, or `already_exists` when the slug is taken. */
+/** Adds an upstream. Throws `validation_failed`, or `already_exists` when the slug and version are taken. */
 export async function createUpstream(deps: UpstreamWriteDeps, caller: Principal, request: CreateUpstreamRequest) {
   const projectId = await targetProjectId(deps, caller, request.project);
   requireFullGrants(caller, 'create one');
-  const transport = readTransport(deps, request.transport);
-  const sealed = await sealSecrets(deps, transport, mergeSecrets(request));
+  const { inputGuardrails, outputGuardrails } = readGuardrails(request);
   return runOnce(deps, {
     caller,
     projectId,
     request,
     schemas: { request: CreateUpstreamRequestSchema, response: CreateUpstreamResponseSchema },
     async write({ trx, changed, now }) {
+      const { templateSlug, ...filled } = await fillFromTemplate(deps, trx, projectId, request);
       const upstream: Upstream = {
         id: newId<UpstreamId>(now),
         projectId,
@@ -53,10 +55,14 @@ export async function createUpstream(deps: UpstreamWriteDeps, caller: Principal,
         version: request.version || DEFAULT_VERSION,
         displayName: request.displayName,
         description: request.description,
-        transport,
-        ...sealed,
+        ...(await draftDestination(deps, { ...present({ auth: request.auth }), ...filled })),
         toolFilter: fromToolFilter(request.toolFilter) ?? { allowedTools: [], deniedTools: [] },
-        ...present({ era: fromEraMessage(request.era) ?? undefined }),
+        ...present({
+          templateSlug,
+          inputGuardrails: inputGuardrails ?? undefined,
+          outputGuardrails: outputGuardrails ?? undefined,
+          era: fromEraMessage(request.era) ?? undefined,
+        }),
         decisionCommit: fromCommitMessage(request.decisionCommit) ?? 'before_forward',
         timeoutMs: request.timeout === undefined ? DEFAULT_TIMEOUT_MS : durationMs(request.timeout),
         enabled: request.enabled ?? true,
@@ -64,6 +70,7 @@ export async function createUpstream(deps: UpstreamWriteDeps, caller: Principal,
         createTime: now,
         updateTime: now,
       };
+      await requireFreeAddress(trx, projectId, upstream.slug, upstream.version);
       await insertUpstream(trx, upstream);
       changed('upstream', upstream.id);
       return { upstream: toUpstreamMessage(upstream) };
@@ -82,6 +89,7 @@ export async function changeUpstream(deps: UpstreamWriteDeps, caller: Principal,
       description: request.description,
       ...(await changeDestination(deps, old, request)),
       toolFilter: fromToolFilter(request.toolFilter),
+      ...readGuardrails(request),
       era: fromEraMessage(request.era),
       decisionCommit: fromCommitMessage(request.decisionCommit),
       timeoutMs: request.timeout && durationMs(request.timeout),
@@ -94,66 +102,42 @@ export async function changeUpstream(deps: UpstreamWriteDeps, caller: Principal,
   return { upstream: toUpstreamMessage(upstream) };
 }
 
-/** Deletes an upstream. Throws `etag_mismatch`. */
+/** Deletes an upstream. Throws `etag_mismatch`, and `failed_precondition` while an active gateway is composed of it. */
 export async function removeUpstream(deps: UpstreamWriteDeps, caller: Principal, request: DeleteUpstreamRequest) {
   const projectId = await targetProjectId(deps, caller, request.project);
   await writeConfig(deps.store, async ({ trx, changed }) => {
     const old = await getGrantedUpstream(trx, caller, projectId, request.upstream);
     checkEtag('upstream', old, request.etag);
+    await requireUncomposed(trx, caller, old);
     await deleteUpstream(trx, old.id);
     changed('upstream', old.id);
   });
   return {};
 }
 
-type SealedSecrets = Pick<Upstream, 'auth' | 'sealedSecrets' | 'headerNames' | 'envNames'>;
-
-async function changeDestination(
-  deps: UpstreamWriteDeps,
-  old: Upstream,
-  request: UpdateUpstreamRequest,
-): Promise<Partial<SealedSecrets & Pick<Upstream, 'transport'>>> {
-  const { transport: message, auth, headers, env } = request;
-  if (message === undefined && auth === undefined && headers === undefined && env === undefined) {
-    return {};
-  }
-  const transport = message === undefined ? old.transport : readTransport(deps, message);
-  const stored = await openSecrets(deps, old);
-  const merged = mergeSecrets({ auth, headers: headers?.headers, env: env?.env }, stored);
-  if (merged.kept.length > 0 && isOtherDestination(old.transport, transport)) {
-    const description = 'must be given again or removed: stored secrets do not follow to another destination';
-    throw createValidationError(merged.kept.map((field) => ({ field, description })));
-  }
-  return { transport, ...(await sealSecrets(deps, transport, merged)) };
+interface GuardrailChanges {
+  readonly inputGuardrails: GuardrailConfig | null | undefined;
+  readonly outputGuardrails: GuardrailConfig | null | undefined;
 }
 
-function readTransport(deps: UpstreamWriteDeps, message: UpstreamTransport | undefined): Transport {
-  if (message === undefined) {
-    throw createValidationError([{ field: 'transport', description: 'must be set' }]);
-  }
-  return fromTransportMessage(message, deps.stdioCommands);
-}
-
-async function openSecrets(deps: UpstreamWriteDeps, { auth, sealedSecrets }: Upstream): Promise<OpenedSecrets> {
-  const text = sealedSecrets === '' ? '{}' : await deps.box.open(PURPOSE, sealedSecrets);
-  return { auth, secrets: JSON.parse(text) as UpstreamSecrets }; // the text that sealSecrets wrote
-}
-
-async function sealSecrets(
-  deps: UpstreamWriteDeps,
-  transport: Transport,
-  merged: MergedSecrets,
-): Promise<SealedSecrets> {
-  const violations = findViolations(transport, merged);
+/** The guardrails that a request sets; null = none, undefined = it does not say. */
+function readGuardrails(
+  request: Pick<CreateUpstreamRequest, 'inputGuardrails' | 'outputGuardrails'>,
+): GuardrailChanges {
+  const { inputGuardrails, outputGuardrails } = request;
+  const violations = [
+    ...findUnfitGuardrails('input_guardrails', inputGuardrails),
+    ...findUnfitGuardrails('output_guardrails', outputGuardrails),
+  ];
   if (violations.length > 0) {
     throw createValidationError(violations);
   }
-  const { auth, secrets } = merged;
-  const headerNames = Object.keys(secrets.headers ?? {});
-  const envNames = Object.keys(secrets.env ?? {});
-  const none = auth.kind === 'none' && headerNames.length === 0 && envNames.length === 0;
-  const sealedSecrets = none ? '' : await deps.box.seal(PURPOSE, JSON.stringify(secrets));
-  return { auth, sealedSecrets, headerNames, envNames };
+  return { inputGuardrails: toChange(inputGuardrails), outputGuardrails: toChange(outputGuardrails) };
+}
+
+function toChange(message: GuardrailConfigMessage | undefined): GuardrailConfig | null | undefined {
+  const config = message && fromGuardrailConfigMessage(message);
+  return config && isEmptyGuardrailConfig(config) ? null : config;
 }
 
 function fromToolFilter(message: ToolFilterMessage | undefined): ToolFilter | undefined {

@@ -27,6 +27,13 @@ export function createValidationError(all: readonly FieldViolation[]): GatewayEr
   return new GatewayError('validation_failed', `The request is not valid. ${list.join('; ')}${rest}`, { violations });
 }
 
+const schemaRules = createValidator();
+
+/** Which rules of its schema a message breaks that did not come with a request as it is. */
+export function findBrokenRules<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): FieldViolation[] {
+  return violationsOf(schemaRules, schema, message);
+}
+
 async function* validateEach<Desc extends DescMessage>(
   validator: Validator,
   schema: Desc,
@@ -39,13 +46,22 @@ async function* validateEach<Desc extends DescMessage>(
 }
 
 function validate<Desc extends DescMessage>(validator: Validator, schema: Desc, message: MessageShape<Desc>): void {
-  const result = validator.validate(schema, message);
-  if (result.kind === 'invalid') {
-    throw createValidationError(
-      result.violations.map((violation) => ({ field: pathToString(violation.field), description: violation.message })),
-    );
+  const violations = violationsOf(validator, schema, message);
+  if (violations.length > 0) {
+    throw createValidationError(violations);
   }
+}
+
+function violationsOf<Desc extends DescMessage>(
+  validator: Validator,
+  schema: Desc,
+  message: MessageShape<Desc>,
+): FieldViolation[] {
+  const result = validator.validate(schema, message);
   if (result.kind === 'error') {
     throw result.error;
   }
+  return result.kind === 'valid'
+    ? []
+    : result.violations.map(({ field, message: description }) => ({ field: pathToString(field), description }));
 }

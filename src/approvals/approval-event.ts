@@ -35,6 +35,7 @@ function toJson(approval: Approval) {
     callId: approval.callId,
     requester: { kind: toKind(kind), id: approval.principalId, name, apiKeyId, keyPrefix },
     upstreamSlug: approval.upstreamSlug.toWellFormed(),
+    gatewayId: approval.gatewayId,
     method: approval.method.toWellFormed(),
     tool: approval.tool.toWellFormed(),
     argumentsJson: approval.argumentsJson,

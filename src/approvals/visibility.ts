@@ -6,6 +6,7 @@ export function isVisible(visibility: ApprovalVisibility | undefined, approval: 
   return (
     visibility === undefined ||
     approval.principalId === visibility.requesterId ||
-    visibility.upstreamSlugs.includes(approval.upstreamSlug)
+    visibility.upstreamSlugs.includes(approval.upstreamSlug) ||
+    (approval.gatewayId !== undefined && visibility.gatewayIds?.includes(approval.gatewayId) === true)
   );
 }

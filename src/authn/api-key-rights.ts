@@ -2,25 +2,26 @@ import type { Kysely } from 'kysely';
 import { findAgent } from '../db/agents.ts';
 import type { ApiKeyRecord } from '../db/api-keys.ts';
 import type { Database } from '../db/database.ts';
+import { findGateways } from '../db/gateways.ts';
 import { findUpstreams } from '../db/upstreams.ts';
 import { findUser } from '../db/users.ts';
 import { GatewayError } from '../domain/errors.ts';
 import type { ProjectId } from '../domain/ids.ts';
-import { hasScope, isGranted, type Principal, type Scope } from '../domain/principal.ts';
+import { hasScope, isGatewayGranted, isGranted, type Principal, type Scope } from '../domain/principal.ts';
 import { refuseField, requireOwnScopes } from './access-rules.ts';
 
-type Grants = ApiKeyRecord['grants'];
+type Grants = Pick<ApiKeyRecord, 'grants' | 'gatewayGrants'>;
 
 const OWNER = 'must be the id of a user or an agent of the project';
 
-/** Upstreams looked up by one statement. */
+/** Upstreams or gateways looked up by one statement. */
 const CHUNK = 200;
 
 /** Scopes that are for humans only. */
 const HUMAN_SCOPES: ReadonlySet<Scope> = new Set(['admin', 'approvals:decide']);
 
 /**
- * True when the caller may make agents and act as them. A credential whose grants name upstreams may not: by its teams an agent may be
+ * True when the caller may make agents and act as them. A credential whose grants name upstreams or gateways may not: by its teams an agent may be
  * allowed more there than the credential's own principal.
  */
 export function mayManageAgents(caller: Principal): boolean {
@@ -37,9 +38,11 @@ export function maySeeApiKey(caller: Principal, key: Pick<ApiKeyRecord, 'ownerKi
 /** The grants of the caller's credential, as far as they say something about the project. */
 export function grantsOf(caller: Principal, projectId: ProjectId): Grants {
   if (caller.grants === 'all') {
-    return 'all';
+    return { grants: 'all' };
   }
-  return caller.projectId === projectId ? [...caller.grants] : [];
+  return caller.projectId === projectId
+    ? { grants: [...caller.grants], gatewayGrants: [...(caller.gatewayGrants ?? [])] }
+    : { grants: [] };
 }
 
 /**
@@ -68,8 +71,8 @@ export async function findOwnerKind(
 }
 
 /** Throws `permission_denied` when a key would be a way to more than the credential that asks for it has. */
-export function requireOwnRights(caller: Principal, key: Pick<ApiKeyRecord, 'scopes' | 'grants' | 'expireTime'>): void {
-  const { scopes, grants, expireTime } = key;
+export function requireOwnRights(caller: Principal, key: Grants & Pick<ApiKeyRecord, 'scopes' | 'expireTime'>): void {
+  const { scopes, grants, gatewayGrants = [], expireTime } = key;
   requireOwnScopes(caller, scopes);
   if (caller.apiKeyId !== undefined && (expireTime ?? Infinity) > (caller.expireTime ?? Infinity)) {
     throw new GatewayError(
@@ -77,9 +80,13 @@ export function requireOwnRights(caller: Principal, key: Pick<ApiKeyRecord, 'sco
       'An API key cannot make one that outlives it. Give an earlier expire_time.',
     );
   }
-  const isCovered = grants === 'all' ? caller.grants === 'all' : grants.every((id) => isGranted(caller, id));
+  const isCovered =
+    grants === 'all'
+      ? caller.grants === 'all'
+      : grants.every((id) => isGranted(caller, id)) && gatewayGrants.every((id) => isGatewayGranted(caller, id));
   if (!isCovered) {
-    const message = "You can't give grants that your credential does not have. Name only upstreams that it may reach.";
+    const message =
+      "You can't give grants that your credential does not have. Name only upstreams and gateways that are among its own grants.";
     throw new GatewayError('permission_denied', message);
   }
 }
@@ -118,16 +125,39 @@ async function requireFittingUser(db: Kysely<Database>, key: ApiKeyRecord): Prom
   }
 }
 
-/** Throws `validation_failed` when a grant names something that is not an upstream of the project. */
-export async function requireKnownUpstreams(db: Kysely<Database>, key: ApiKeyRecord): Promise<void> {
-  const ids = key.grants === 'all' ? [] : key.grants;
+/** Throws `validation_failed` when a grant names something that is not an upstream, or an active gateway, of the project. */
+export async function requireKnownGrants(
+  db: Kysely<Database>,
+  key: Grants & Pick<ApiKeyRecord, 'projectId'>,
+): Promise<void> {
+  const { projectId, grants, gatewayGrants = [] } = key;
+  const isOfProject = (found: { readonly projectId: ProjectId }) => found.projectId === projectId;
+  const unknownUpstream = await findUnknown(grants === 'all' ? [] : grants, async (ids) =>
+    (await findUpstreams(db, ids)).filter(isOfProject),
+  );
+  if (unknownUpstream >= 0) {
+    refuseField(`grants.upstream_ids[${unknownUpstream}]`, 'is not an upstream of the project');
+  }
+  const unknownGateway = await findUnknown(gatewayGrants, async (ids) =>
+    (await findGateways(db, ids)).filter((gateway) => isOfProject(gateway) && gateway.deleteTime === undefined),
+  );
+  if (unknownGateway >= 0) {
+    refuseField(`grants.gateway_ids[${unknownGateway}]`, 'is not a gateway of the project, or it is deleted');
+  }
+}
+
+/** Index of the first id that the look-up does not find; -1 when it finds all. */
+async function findUnknown(
+  ids: readonly string[],
+  find: (ids: readonly string[]) => Promise<readonly { readonly id: string }[]>,
+): Promise<number> {
   for (let at = 0; at < ids.length; at += CHUNK) {
     const chunk = ids.slice(at, at + CHUNK);
-    const found = await findUpstreams(db, chunk);
-    const known = new Set(found.filter(({ projectId }) => projectId === key.projectId).map(({ id }) => id));
+    const known = new Set((await find(chunk)).map(({ id }) => id));
     const unknown = chunk.findIndex((id) => !known.has(id));
     if (unknown >= 0) {
-      refuseField(`grants.upstream_ids[${at + unknown}]`, 'is not an upstream of the project');
+      return at + unknown;
     }
   }
+  return -1;
 }

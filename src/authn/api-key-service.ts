@@ -10,7 +10,7 @@ import {
 } from '../db/api-keys.ts';
 import type { Database } from '../db/database.ts';
 import { GatewayError } from '../domain/errors.ts';
-import { type ApiKeyId, newId, type PrincipalId, type ProjectId } from '../domain/ids.ts';
+import { type ApiKeyId, type GatewayId, newId, type PrincipalId, type ProjectId } from '../domain/ids.ts';
 import type { Principal, Scope } from '../domain/principal.ts';
 import { hiddenResource, refuseField, requireRevision } from './access-rules.ts';
 import { createApiKey, hashApiKey, keyPrefixOf } from './api-key.ts';
@@ -19,7 +19,7 @@ import {
   grantsOf,
   maySeeApiKey,
   requireFittingOwner,
-  requireKnownUpstreams,
+  requireKnownGrants,
   requireOwnRights,
 } from './api-key-rights.ts';
 import type { ConfigWriting } from './config-writing.ts';
@@ -32,8 +32,10 @@ export interface NewApiKey {
   /** For people; may be empty. */
   readonly displayName: string;
   readonly scopes: readonly Scope[];
-  /** Upstreams of the project; undefined = those of the caller's credential. */
+  /** Upstreams of the project; undefined = what the caller's credential may reach, gateways included. */
   readonly grants: ApiKeyRecord['grants'] | undefined;
+  /** Gateways of the project, beside the upstreams that are named. */
+  readonly gatewayGrants?: readonly GatewayId[];
   /** Unix milliseconds; undefined = does not expire. */
   readonly expireTime: number | undefined;
 }
@@ -43,6 +45,7 @@ export interface ApiKeyUpdate {
   readonly displayName?: string;
   readonly scopes?: readonly Scope[];
   readonly grants?: ApiKeyRecord['grants'];
+  readonly gatewayGrants?: readonly GatewayId[];
   /** Unix milliseconds. */
   readonly expireTime?: number;
 }
@@ -65,7 +68,7 @@ const MAX_OVERLAP_MS = 30 * 24 * 60 * 60 * 1000;
 
 /**
  * Creates a key. Throws `permission_denied` when the caller may not name this owner or gives more than its credential has,
- * `validation_failed` when the owner or an upstream is not of the project or the scopes are not for the owner, and
+ * `validation_failed` when the owner, an upstream or a gateway is not of the project or the scopes are not for the owner, and
  * `failed_precondition` for a REVOKED agent.
  */
 export async function addApiKey(
@@ -75,14 +78,12 @@ export async function addApiKey(
 ): Promise<ApiKeyWithSecret> {
   const { trx, changed, now } = writing;
   const ownerKind = await findOwnerKind(trx, caller, input);
-  const made = draftApiKey(
-    { ...input, ownerKind, grants: input.grants ?? grantsOf(caller, input.projectId) },
-    createApiKey(),
-    now,
-  );
+  const { grants, gatewayGrants = [] } = input;
+  const granted = grants === undefined ? grantsOf(caller, input.projectId) : { grants, gatewayGrants };
+  const made = draftApiKey({ ...input, ownerKind, ...granted }, createApiKey(), now);
   requireOwnRights(caller, made.key);
   await requireFittingOwner(trx, made.key);
-  await requireKnownUpstreams(trx, made.key);
+  await requireKnownGrants(trx, made.key);
   await insertApiKey(trx, made.key);
   changed('api_key', made.key.id);
   return made;
@@ -94,10 +95,11 @@ export function draftApiKey(
   secret: string,
   createTime: number,
 ): ApiKeyWithSecret {
-  const { expireTime, ...fields } = input;
+  const { expireTime, gatewayGrants = [], ...fields } = input;
   const key: ApiKeyRecord = {
     ...fields,
     id: newId(createTime),
+    ...(gatewayGrants.length > 0 && { gatewayGrants }),
     ...(expireTime !== undefined && { expireTime }),
     revision: 1,
     createTime,
@@ -121,8 +123,8 @@ export async function changeApiKey(
   if (update.scopes !== undefined) {
     await requireFittingOwner(trx, updated);
   }
-  if (update.grants !== undefined) {
-    await requireKnownUpstreams(trx, updated);
+  if (update.grants !== undefined || update.gatewayGrants !== undefined) {
+    await requireKnownGrants(trx, updated);
   }
   changed('api_key', key.id);
   return existing(key, await updateApiKey(trx, key.id, key.revision, { ...update, updateTime: now }));

@@ -1,6 +1,6 @@
 import type { ExpressionBuilder, Kysely, Selectable } from 'kysely';
 import type { Approval, ApprovalKey, ApprovalState } from '../domain/approval.ts';
-import type { ApprovalId, CallId, PrincipalId, ProjectId } from '../domain/ids.ts';
+import type { ApprovalId, CallId, GatewayId, PrincipalId, ProjectId } from '../domain/ids.ts';
 import type { ApprovalTable, Database } from './database.ts';
 
 type Db = Kysely<Database>;
@@ -12,10 +12,13 @@ export interface ApprovalRecord extends Approval {
   readonly revision: number;
 }
 
-/** Whose approvals are shown: one's own, and those for calls to certain upstreams. */
+/** Whose approvals are shown: one's own, and those for calls to certain upstreams, or through certain gateways. */
 export interface ApprovalVisibility {
   readonly requesterId: PrincipalId;
+  /** Addresses. */
   readonly upstreamSlugs: readonly string[];
+  /** Absent = none. */
+  readonly gatewayIds?: readonly GatewayId[];
 }
 
 /** Which approvals of a project are wanted; what is undefined does not matter. */
@@ -107,6 +110,7 @@ function isForCall(approval: ApprovalRecord, key: ApprovalKey): boolean {
     approval.tool === key.tool &&
     approval.method === key.method &&
     approval.upstreamSlug === key.upstreamSlug &&
+    approval.gatewayId === key.gatewayId &&
     approval.argumentsDigest === key.argumentsDigest
   );
 }
@@ -200,10 +204,13 @@ function stateCondition(where: ExpressionBuilder<Database, 'approvals'>, state: 
 
 function visibilityCondition(
   where: ExpressionBuilder<Database, 'approvals'>,
-  { requesterId, upstreamSlugs }: ApprovalVisibility,
+  { requesterId, upstreamSlugs, gatewayIds = [] }: ApprovalVisibility,
 ) {
-  const own = where('principal_id', '=', requesterId);
-  return upstreamSlugs.length === 0 ? own : where.or([own, where('upstream_slug', 'in', upstreamSlugs)]);
+  return where.or([
+    where('principal_id', '=', requesterId),
+    ...(upstreamSlugs.length === 0 ? [] : [where('upstream_slug', 'in', upstreamSlugs)]),
+    ...(gatewayIds.length === 0 ? [] : [where('gateway_id', 'in', gatewayIds)]),
+  ]);
 }
 
 /** What both databases can keep in a column: PostgreSQL takes neither NUL nor lone surrogates. */
@@ -239,6 +246,7 @@ function toRow(approval: ApprovalRecord): Selectable<ApprovalTable> {
     call_id: approval.callId,
     principal_id: approval.principalId,
     upstream_slug: toStorable(upstreamSlug),
+    gateway_id: approval.gatewayId ?? null,
     method: toStorable(method),
     tool: toStorable(tool),
     arguments_digest: approval.argumentsDigest,
@@ -261,6 +269,7 @@ function fromRow(row: Selectable<ApprovalTable>): ApprovalRecord {
     state: row.state,
     callId: row.call_id as CallId,
     principalId: row.principal_id as PrincipalId,
+    ...(row.gateway_id !== null && { gatewayId: row.gateway_id as GatewayId }),
     argumentsDigest: row.arguments_digest,
     ...(row.consume_call_id !== null && { consumeCallId: row.consume_call_id as CallId }),
     expireTime: row.expire_time,

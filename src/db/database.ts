@@ -220,7 +220,9 @@ export interface ApprovalTable {
   state: 'pending' | 'approved' | 'denied' | 'expired' | 'consumed';
   call_id: string;
   principal_id: string;
+  /** Its address. */
   upstream_slug: string;
+  gateway_id: string | null;
   method: string;
   tool: string;
   arguments_digest: string;

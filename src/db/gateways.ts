@@ -46,6 +46,19 @@ export async function findGatewayBySlug(
   return row && fromRow(row);
 }
 
+/** The gateways of the project with this slug, deleted ones included, oldest first; at most 100. */
+export async function listGatewayVersions(db: Db, projectId: ProjectId, slug: string): Promise<Gateway[]> {
+  const rows = await db
+    .selectFrom('gateways')
+    .selectAll()
+    .where('project_id', '=', projectId)
+    .where('slug', '=', slug)
+    .orderBy('id')
+    .limit(100)
+    .execute();
+  return rows.map(fromRow);
+}
+
 /** A page of gateways, deleted ones included, oldest first, of one project or (for the snapshot) of all. */
 export async function listGateways(
   db: Db,

@@ -1,7 +1,7 @@
 import type { Kysely, Selectable } from 'kysely';
 import { GatewayError } from '../domain/errors.ts';
 import type { ProjectId, UpstreamId } from '../domain/ids.ts';
-import type { Era, Upstream } from '../domain/upstream.ts';
+import type { Upstream } from '../domain/upstream.ts';
 import type { Database, UpstreamTable } from './database.ts';
 import { isUniqueViolation } from './violations.ts';
 
@@ -21,10 +21,13 @@ type ColumnField =
 
 type UpstreamConfig = Omit<Upstream, ColumnField>;
 
-/** What an update of an upstream may set; null for `era` = found out by asking again. */
+/** Fields that a change takes away by null. */
+type Removable = 'era' | 'inputGuardrails' | 'outputGuardrails';
+
+/** What an update of an upstream may set; null for `era` = found out by asking again, for guardrails = none. */
 export type UpstreamChanges = Partial<
-  Omit<Upstream, 'id' | 'projectId' | 'version' | 'era' | 'revision' | 'createTime' | 'updateTime'>
-> & { readonly era?: Era | null; readonly updateTime: number };
+  Omit<Upstream, 'id' | 'projectId' | 'version' | Removable | 'revision' | 'createTime' | 'updateTime'>
+> & { readonly [Field in Removable]?: Upstream[Field] | null } & { readonly updateTime: number };
 
 /** Stores a new upstream; throws `already_exists` when another one has its slug and version in the project. */
 export async function insertUpstream(db: Db, upstream: Upstream): Promise<void> {
@@ -58,6 +61,30 @@ export async function findUpstreamBySlug(
     .where('version', '=', version)
     .executeTakeFirst();
   return row && fromRow(row);
+}
+
+/** The upstreams of the project with this slug, oldest first; at most 100. */
+export async function listUpstreamVersions(db: Db, projectId: ProjectId, slug: string): Promise<Upstream[]> {
+  const rows = await db
+    .selectFrom('upstreams')
+    .selectAll()
+    .where('project_id', '=', projectId)
+    .where('slug', '=', slug)
+    .orderBy('id')
+    .limit(100)
+    .execute();
+  return rows.map(fromRow);
+}
+
+/** Every version of the upstreams of the project with these slugs, oldest first; at most a few hundred slugs at once. */
+export async function findUpstreamVersions(
+  db: Db,
+  projectId: ProjectId,
+  slugs: readonly string[],
+): Promise<Upstream[]> {
+  if (slugs.length === 0) return [];
+  const query = db.selectFrom('upstreams').selectAll().where('project_id', '=', projectId).where('slug', 'in', slugs);
+  return (await query.orderBy('id').execute()).map(fromRow);
 }
 
 /** A page of upstreams, oldest first, of one project or (for the snapshot) of all. */
@@ -108,9 +135,9 @@ function slugTaken(error: unknown): never {
 }
 
 function applyChanges(old: Upstream, changes: UpstreamChanges): Upstream {
-  const { era: oldEra, ...kept } = old;
-  const { era: newEra = oldEra, ...set } = changes;
-  return { ...kept, ...set, ...(newEra != null && { era: newEra }), revision: old.revision + 1 };
+  const changed = Object.entries({ ...old, ...changes, revision: old.revision + 1 });
+  // Only what may be absent is ever null.
+  return Object.fromEntries(changed.filter(([, value]) => value !== null)) as unknown as Upstream;
 }
 
 function toRow(upstream: Upstream): Selectable<UpstreamTable> {

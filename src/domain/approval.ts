@@ -1,4 +1,4 @@
-import type { ApprovalId, CallId, PolicyId, PrincipalId, ProjectId } from './ids.ts';
+import type { ApprovalId, CallId, GatewayId, PolicyId, PrincipalId, ProjectId } from './ids.ts';
 
 export type ApprovalState = 'pending' | 'approved' | 'denied' | 'expired' | 'consumed';
 
@@ -29,8 +29,10 @@ export interface ApprovalVote {
 export interface ApprovalKey {
   readonly projectId: ProjectId;
   readonly principalId: PrincipalId;
-  /** Slug of the upstream; empty for an Authorize that names none. */
+  /** Address of the upstream; empty for an Authorize that names none. */
   readonly upstreamSlug: string;
+  /** The gateway through which the call comes; absent = none. */
+  readonly gatewayId?: GatewayId;
   readonly method: string;
   /** Empty for a method that names none. */
   readonly tool: string;

@@ -77,14 +77,23 @@ function callOf(deps: DecideDeps, request: AuthorizeRequest): GovernedCall {
     principal: actingAgent(deps, request),
     slug: upstream,
     method: 'tools/call',
-    // Policies know upstreams by their slugs, also where the caller gives the id.
-    upstream: { slug: deps.config.findUpstream(request.principal.projectId, upstream)?.slug ?? upstream },
+    upstream: describeUpstream(deps, request),
     era: 'legacy',
     tool: request.tool,
     arguments: request.arguments,
     session: session === '' ? undefined : session,
     requestBytes: request.requestBytes,
   };
+}
+
+/** Policies know upstreams by their slugs, also where the caller gives an id or the version of an upstream that is not here. */
+function describeUpstream({ config }: DecideDeps, { principal, upstream }: AuthorizeRequest): GovernedCall['upstream'] {
+  const found = config.findUpstream(principal.projectId, upstream);
+  if (found !== undefined) {
+    return { slug: found.slug, version: found.version };
+  }
+  const at = upstream.indexOf('@');
+  return at === -1 ? { slug: upstream } : { slug: upstream.slice(0, at), version: upstream.slice(at + 1) };
 }
 
 /** The agent as a principal, with the credential of who asks. */

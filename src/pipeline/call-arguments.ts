@@ -4,7 +4,10 @@ import type { Project } from '../domain/project.ts';
 import type { GovernedCall } from './decision.ts';
 
 /** What is kept of a call's arguments; undefined when it has none. */
-export function describeCall(call: GovernedCall, project: Project): ArgumentsRecord | undefined {
+export function describeCall(
+  call: Pick<GovernedCall, 'arguments' | 'exactText'>,
+  project: Project,
+): ArgumentsRecord | undefined {
   return call.arguments === undefined
     ? undefined
     : describeArguments(call.arguments, project.recordedArguments, call.exactText, project.redactedKeys);

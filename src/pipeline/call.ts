@@ -52,14 +52,14 @@ export async function admit(deps: CallDeps, arrival: Arrival, anyOf: readonly Sc
   requireFreshConfig(deps);
   if (principal.agentState !== undefined && principal.agentState !== 'active') {
     const message = `The agent '${principal.name}' is ${principal.agentState}: all of its calls are denied.`;
-    return refuse(deps, arrival, { reason: 'agent_inactive', errorReason: 'permission_denied', message });
+    return refuseTarget(deps, arrival, { reason: 'agent_inactive', errorReason: 'permission_denied', message });
   }
   if (!anyOf.some((scope) => hasScope(principal, scope))) {
     const message = `The credential lacks the scope '${anyOf.join("' or '")}'.`;
-    return refuse(deps, arrival, { reason: 'scope', errorReason: 'permission_denied', message });
+    return refuseTarget(deps, arrival, { reason: 'scope', errorReason: 'permission_denied', message });
   }
   const found = findTarget(deps.config, principal, slug);
-  return isRefusal(found) ? refuse(deps, arrival, found) : found;
+  return isRefusal(found) ? refuseTarget(deps, arrival, found) : found;
 }
 
 /**
@@ -117,8 +117,8 @@ function routeAgain(deps: CallDeps, call: Call, target: Target): Pick<Call, 'ups
   );
 }
 
-/** Records that a caller was turned away, and throws why. */
-async function refuse(deps: CallDeps, arrival: Arrival, refusal: TargetRefusal): Promise<never> {
+/** Records that a caller was turned away, and throws why: a GatewayError with the id of the Decision. */
+export async function refuseTarget(deps: CallDeps, arrival: Arrival, refusal: TargetRefusal): Promise<never> {
   const { reason, errorReason, message, target } = refusal;
   const call =
     target === undefined

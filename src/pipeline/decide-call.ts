@@ -8,6 +8,7 @@ import { type ApprovalId, type CallId, newId } from '../domain/ids.ts';
 import type { StateValue } from '../domain/policy-state.ts';
 import type { Project } from '../domain/project.ts';
 import { MASK } from '../domain/sensitive-keys.ts';
+import { addressOf, DEFAULT_VERSION } from '../domain/target.ts';
 import { isMetBy } from '../policy/approval-demand.ts';
 import { type ApprovalDemand, decide, type Verdict } from '../policy/decide.ts';
 import type { MatchedPolicies } from '../policy/policy-set.ts';
@@ -242,7 +243,9 @@ function keyOf({ call, described }: Question): ApprovalKey {
   return {
     projectId: call.principal.projectId,
     principalId: call.principal.id,
-    upstreamSlug: call.upstream.slug,
+    // Of versions that policies cannot tell apart, each is another upstream to whoever approves.
+    upstreamSlug: addressOf({ version: DEFAULT_VERSION, ...call.upstream }),
+    ...(call.gateway === undefined ? {} : { gatewayId: call.gateway.id }),
     method: call.method,
     tool: call.tool ?? '',
     argumentsDigest: described?.digest ?? '',

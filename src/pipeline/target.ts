@@ -17,7 +17,7 @@ export interface TargetRefusal {
 
 /** What an address or id leads to for this caller: an upstream, or a gateway. */
 export function findTarget(
-  config: Pick<HotConfig, 'findUpstream' | 'findGateway'>,
+  config: Pick<HotConfig, 'findUpstream' | 'findGateway' | 'upstreams'>,
   principal: Principal,
   name: string,
 ): Target | TargetRefusal {
@@ -25,7 +25,11 @@ export function findTarget(
   if (target === undefined) {
     // Who may not see everything must not learn which slugs exist.
     return principal.grants === 'all'
-      ? { reason: 'upstream_not_found', errorReason: 'not_found', message: unknown(name) }
+      ? {
+          reason: 'upstream_not_found',
+          errorReason: 'not_found',
+          message: unknown(name, findVersions(config, principal, name)),
+        }
       : { reason: 'upstream_not_found', errorReason: 'permission_denied', message: withoutGrant(name) };
   }
   const isReachable = isGateway(target) ? isGatewayGranted(principal, target.id) : isGranted(principal, target.id);
@@ -57,8 +61,18 @@ export function isMember(config: Pick<HotConfig, 'findUpstream'>, gateway: Gatew
   return gateway.upstreams.some((entry) => findMember(config, gateway, entry)?.id === upstream.id);
 }
 
-function unknown(name: string): string {
-  return `There is no upstream or gateway '${name}' in this project.`;
+/** The addresses of the upstreams that are other versions of what was named. */
+function findVersions(config: Pick<HotConfig, 'upstreams'>, { projectId }: Principal, name: string): string[] {
+  const [slug] = name.split('@', 1);
+  return [...config.upstreams(projectId)]
+    .filter((upstream) => upstream.slug === slug)
+    .map(addressOf)
+    .sort();
+}
+
+function unknown(name: string, versions: readonly string[]): string {
+  const advice = versions.length === 0 ? '' : ` There is '${versions.join("', '")}'.`;
+  return `There is no upstream or gateway '${name}' in this project.${advice}`;
 }
 
 function withoutGrant(name: string): string {

@@ -1,23 +1,27 @@
+import { finalArguments } from '../catalogue/arguments.ts';
+import type { ExposedTool } from '../catalogue/composition.ts';
+import type { Compositions } from '../catalogue/compositions.ts';
+import type { Viewer } from '../catalogue/offer.ts';
 import type { Approval } from '../domain/approval.ts';
-import type { OutcomeStatus } from '../domain/decision.ts';
 import { GatewayError } from '../domain/errors.ts';
+import type { Gateway } from '../domain/gateway.ts';
+import type { JsonObject } from '../domain/json.ts';
 import type { Principal } from '../domain/principal.ts';
-import { isGateway, type Target } from '../domain/target.ts';
+import { isGateway } from '../domain/target.ts';
 import type { Upstream } from '../domain/upstream.ts';
-import { mayEverAllow } from '../policy/decide.ts';
-import { type OwnClient, UpstreamRpcError } from '../upstream/own-client.ts';
-import type { ToolDefinition } from '../upstream/tool-definition.ts';
-import { admit, type CallDeps, type Forward, runCall, type WaitForApproval } from './call.ts';
+import type { OwnClient } from '../upstream/own-client.ts';
+import { type Call, type CallDeps, runCall, type WaitForApproval } from './call.ts';
 import type { Arrival } from './decision.ts';
+import type { Listing } from './listing.ts';
+import { admitTo, look, notOffered, refuseUnknown } from './route.ts';
 import { rulingMetadata } from './ruling-metadata.ts';
-
-type JsonObject = Readonly<Record<string, unknown>>;
+import { createAttempt, throwFailure } from './tool-attempt.ts';
 
 /** Who asks for tools, of what, and on which request. */
 export interface ToolRequest {
   readonly principal: Principal;
-  /** Slug or id, as the caller wrote it. */
-  readonly upstream: string;
+  /** An upstream or a gateway, by id or address, and never the other kind of the same name. */
+  readonly target: { readonly kind: 'upstream' | 'gateway'; readonly name: string };
   readonly requestId: string;
   readonly signal: AbortSignal;
 }
@@ -29,47 +33,53 @@ export interface ToolCallRequest extends ToolRequest {
   readonly arguments: JsonObject;
 }
 
+/** A tool as an upstream or gateway offers it, and where it comes from. */
+export interface OfferedTool {
+  /** By which it is called there. */
+  readonly name: string;
+  /** As `tools/list` names it there. */
+  readonly definition: JsonObject;
+  readonly upstream: Pick<Upstream, 'slug' | 'version'>;
+  /** The name that the upstream gave it. */
+  readonly upstreamTool: string;
+}
+
 export interface ToolCallsDeps {
   readonly call: CallDeps;
   readonly client: OwnClient;
+  readonly compositions: Pick<Compositions, 'of' | 'peek'>;
+  readonly listing: Listing;
 }
 
+export type ToolCalls = ReturnType<typeof createToolCalls>;
+
 /** Tool calls for code that does not speak MCP: the same path as a call on the MCP face, with the gateway as the upstream's client. */
-export function createToolCalls({ call: deps, client }: ToolCallsDeps) {
-  /** The tools that the caller might be allowed to call, with some arguments at some time. */
-  async function listTools(request: ToolRequest): Promise<readonly ToolDefinition[]> {
-    const upstream = requireUpstream(await admit(deps, arrivalOf(request, 'tools/list')));
-    deps.usage.countRequest(upstream.id);
-    const { principal, signal } = request;
-    const tools = await client.listTools(upstream, principal, { signal }).catch((error) => throwFailure(error, {}));
-    const { defaultEffect } = deps.config.getProject(principal.projectId);
-    const policies = deps.policies.of(principal.projectId);
-    return tools.filter(({ name }) => {
-      const call = { principal, upstream, method: 'tools/call', tool: name, arguments: undefined, session: undefined };
-      return mayEverAllow(policies.match(call), call, defaultEffect);
-    });
+export function createToolCalls({ call: deps, client, compositions, listing }: ToolCallsDeps) {
+  /** The tools that the caller might be allowed to call, with some arguments at some time; of a gateway all of them, also where its clients search. */
+  async function listTools(request: ToolRequest): Promise<readonly OfferedTool[]> {
+    const target = await admitTo(deps, arrivalOf(request, 'tools/list'), request.target.kind);
+    const { principal } = request;
+    if (isGateway(target)) {
+      const { tools } = await compositions.of(target, viewerOf(principal));
+      return listing.visible(principal, tools, callOfExposed).map(offeredBy);
+    }
+    deps.usage.countRequest(target.id);
+    const tools = await client.listTools(target, principal, request).catch((error) => throwFailure(error, {}));
+    const callOf = ({ name }: { readonly name: string }) => ({ upstream: target, method: 'tools/call', tool: name });
+    const visible = listing.visible(principal, tools, callOf);
+    return visible.map((tool) => ({ name: tool.name, definition: tool, upstream: target, upstreamTool: tool.name }));
   }
 
   /** Decides, records and makes one call; refusals and failures are GatewayErrors with the call's id in their metadata. */
   async function callTool(request: ToolCallRequest): Promise<{ callId: string; result: JsonObject }> {
     const arrival = arrivalOf(request, 'tools/call');
-    const upstream = requireUpstream(await admit(deps, arrival));
-    const attempt = createAttempt(client, request);
-    const ruling = await runCall(
-      deps,
-      {
-        ...arrival,
-        authenticate: request.authenticate,
-        upstream,
-        era: upstream.era ?? 'legacy',
-        tool: request.name,
-        arguments: request.arguments,
-        session: undefined,
-        requestBytes: JSON.stringify(request.arguments).length,
-      },
-      attempt.forward,
-      holdUntilAnswered(deps, request.signal),
-    );
+    const target = await admitTo(deps, arrival, request.target.kind);
+    const place = isGateway(target) ? await find(request, arrival, target) : placeAt(target, request);
+    const { timeoutMs, ...where } = place;
+    const { authenticate, signal } = request;
+    const attempt = createAttempt(client, { timeoutMs, signal });
+    const call: Call = { ...arrival, ...where, authenticate, era: where.upstream.era ?? 'legacy', session: undefined };
+    const ruling = await runCall(deps, call, attempt.forward, holdUntilAnswered(deps, signal));
     const { decision } = ruling;
     const metadata = rulingMetadata(ruling);
     if (decision.effect !== 'allow') {
@@ -79,7 +89,51 @@ export function createToolCalls({ call: deps, client }: ToolCallsDeps) {
     return { callId: decision.id, result: attempt.result(metadata) };
   }
 
+  /** Where a gateway sends the call. */
+  async function find(request: ToolCallRequest, arrival: Arrival, gateway: Gateway): Promise<Place> {
+    const { principal, name } = request;
+    const { found } = await look(compositions, gateway, viewerOf(principal), ({ findTool }) => findTool(name));
+    if (found === undefined) {
+      const unknown = { ...arrival, arguments: request.arguments, requestBytes: bytesOf(request.arguments) };
+      throw notOffered(await refuseUnknown(deps, unknown, gateway, name), name);
+    }
+    const { member, tool, override } = found;
+    // The connection is shared with those who call the upstream itself, so the entry's time-out must not be that of the connection.
+    const upstream = deps.config.findUpstream(principal.projectId, member.upstream.id) ?? member.upstream;
+    const args = finalArguments(override, request.arguments);
+    const requestBytes = bytesOf(request.arguments);
+    return { gateway, upstream, tool, arguments: args, requestBytes, timeoutMs: member.upstream.timeoutMs };
+  }
+
   return { listTools, callTool };
+}
+
+/** Where a call goes, and with what. */
+interface Place extends Pick<Call, 'upstream' | 'gateway' | 'tool' | 'arguments' | 'requestBytes'> {
+  readonly timeoutMs: number;
+}
+
+function placeAt(upstream: Upstream, { name, arguments: args }: ToolCallRequest): Place {
+  return { upstream, tool: name, arguments: args, requestBytes: bytesOf(args), timeoutMs: upstream.timeoutMs };
+}
+
+function bytesOf(args: JsonObject): number {
+  return JSON.stringify(args).length;
+}
+
+/** Code that asks through this face is spoken for by the gateway, which can do nothing that an upstream could ask for. */
+function viewerOf(principal: Principal): Viewer {
+  return { principal, era: 'modern', capabilities: NO_CAPABILITIES };
+}
+
+const NO_CAPABILITIES: JsonObject = {};
+
+function callOfExposed({ member, tool }: ExposedTool) {
+  return { upstream: member.upstream, method: 'tools/call', tool };
+}
+
+function offeredBy({ name, definition, member, tool }: ExposedTool): OfferedTool {
+  return { name, definition, upstream: member.upstream, upstreamTool: tool };
 }
 
 /** A call that is to be held waits for its answer; this face has no way to elicit one. */
@@ -88,74 +142,6 @@ function holdUntilAnswered({ approvals }: CallDeps, signal: AbortSignal): WaitFo
     behavior === 'hold' ? approvals.wait(approval.id, Date.now() + holdTimeoutMs, signal) : Promise.resolve(approval);
 }
 
-/** One call to the upstream: how it is forwarded, and afterwards what it gave. */
-function createAttempt(client: OwnClient, request: ToolCallRequest) {
-  let outcome: { readonly result: JsonObject } | { readonly error: unknown } | undefined;
-
-  const forward: Forward = async ({ upstream, principal }, committed) => {
-    const params = { name: request.name, arguments: request.arguments };
-    const { signal } = request;
-    outcome = await client.request(upstream, principal, 'tools/call', params, { signal }).then(
-      (result) => ({ result }),
-      (error: unknown) => ({ error }),
-    );
-    await committed;
-    return 'result' in outcome
-      ? { status: statusOfResult(outcome.result), responseBytes: JSON.stringify(outcome.result).length }
-      : { status: statusOfError(outcome.error), responseBytes: 0 };
-  };
-
-  function result(metadata: Readonly<Record<string, string>>): JsonObject {
-    if (outcome !== undefined && 'result' in outcome) {
-      return outcome.result;
-    }
-    return throwFailure(outcome?.error, metadata);
-  }
-
-  return { forward, result };
-}
-
-function requireUpstream(target: Target): Upstream {
-  if (isGateway(target)) {
-    throw new GatewayError('internal', 'Gateways are not served yet.');
-  }
-  return target;
-}
-
-function arrivalOf({ requestId, principal, upstream }: ToolRequest, method: string): Arrival {
-  return { requestId, face: 'api', principal, slug: upstream, method };
-}
-
-function statusOfResult(result: JsonObject): OutcomeStatus {
-  if (result['resultType'] === 'input_required') {
-    return 'input_required';
-  }
-  return result['isError'] === true ? 'tool_error' : 'ok';
-}
-
-function statusOfError(error: unknown): OutcomeStatus {
-  if (error instanceof UpstreamRpcError) {
-    return 'rpc_error';
-  }
-  const reason = error instanceof GatewayError ? error.reason : undefined;
-  return reason === 'upstream_timeout' ? 'timeout' : reason === 'canceled' ? 'canceled' : 'upstream_error';
-}
-
-function throwFailure(error: unknown, metadata: Readonly<Record<string, string>>): never {
-  if (error instanceof UpstreamRpcError) {
-    const message = `The upstream answered with the error ${error.code}: ${error.message}`;
-    throw new GatewayError('bad_gateway', message, {
-      metadata: { ...metadata, rpc_code: String(error.code) },
-      cause: error,
-    });
-  }
-  if (error instanceof GatewayError) {
-    const { retryAfterMs } = error;
-    throw new GatewayError(error.reason, error.message, {
-      metadata: { ...error.metadata, ...metadata },
-      cause: error.cause,
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    });
-  }
-  throw error;
+function arrivalOf({ requestId, principal, target }: ToolRequest, method: string): Arrival {
+  return { requestId, face: 'api', principal, slug: target.name, method };
 }

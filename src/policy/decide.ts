@@ -2,6 +2,7 @@ import type { ApprovalRequirement } from '../domain/approval.ts';
 import type { ConstraintFailure, DecisionReason, Effect, PolicyVersionRef, ShadowResult } from '../domain/decision.ts';
 import type { ApprovalBehavior } from '../domain/policy.ts';
 import type { StateWrite } from '../domain/policy-state.ts';
+import { passesToolFilter } from '../domain/tool-filter.ts';
 import { defaultDemand, demandOf, isMetBy } from './approval-demand.ts';
 import { type Budget, createBudget } from './budget.ts';
 import type { Evaluation } from './compiled-rule.ts';
@@ -19,7 +20,6 @@ import {
   sentenceAbout,
   textOfRules,
 } from './rule-result.ts';
-import { passesToolFilter } from './tool-filter.ts';
 
 /** Everything that a decision depends on. */
 export interface DecideInput extends Evaluation {

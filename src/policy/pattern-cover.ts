@@ -1,5 +1,5 @@
+import { matchesPattern } from '../domain/name-pattern.ts';
 import type { CallPattern } from '../domain/policy.ts';
-import { matchesPattern } from './pattern.ts';
 
 /** True when a pattern (exact, `prefix*` or `*`) matches everything that the other one matches. */
 export function covers(pattern: string, other: string): boolean {

@@ -1,9 +1,5 @@
+import { matchesPattern } from '../domain/name-pattern.ts';
 import type { CallPattern } from '../domain/policy.ts';
-
-/** Matches a name against an exact name, `prefix*` or `*`; case counts. */
-export function matchesPattern(pattern: string, name: string): boolean {
-  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name;
-}
 
 /** A call as patterns see it; a method that names no tool has the name ''. */
 export interface CallPlace {

@@ -1,7 +1,8 @@
+import { matchesPattern } from '../domain/name-pattern.ts';
 import type { Policy } from '../domain/policy.ts';
 import type { StateRead } from '../domain/policy-state.ts';
 import { type CompiledPolicy, compilePolicy } from './compile-policy.ts';
-import { type CallPlace, matchesAny, matchesPattern } from './pattern.ts';
+import { type CallPlace, matchesAny } from './pattern.ts';
 import { createPatternClasses, type PatternClasses } from './pattern-classes.ts';
 import { createPlan, type Plan, readsOf } from './plan.ts';
 import type { PolicyCall } from './policy-call.ts';

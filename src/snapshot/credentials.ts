@@ -122,6 +122,7 @@ function toKeyEntry(key: ApiKeyRecord, secret: ApiKeySecret, { facts, disabled }
     projectId: key.projectId,
     ...facts,
     grants: key.grants === 'all' ? 'all' : new Set(key.grants),
+    ...(key.gatewayGrants !== undefined && { gatewayGrants: new Set(key.gatewayGrants) }),
     apiKeyId: key.id,
     keyPrefix: secret.keyPrefix,
     ...(expireTime !== undefined && { expireTime }),

@@ -199,7 +199,7 @@ describe.each(DATABASES)('an agent on %s', (kind, open) => {
     const refusal = {
       code: 'PermissionDenied',
       message:
-        'A credential whose grants name upstreams cannot manage agents, whose teams decide what they may do on all of them. Use one that reaches all upstreams.',
+        'A credential whose grants name upstreams or gateways cannot manage agents, whose teams decide what they may do on all of them. Use one that reaches all upstreams.',
     };
     for (const request of [
       () => limited.createAgent({ slug: 'mine' }),

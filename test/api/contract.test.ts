@@ -44,6 +44,19 @@ const ACCESS: Record<string, unknown> = {
   'UpstreamService.DeleteUpstream': ['scope', Scope.GATEWAY_WRITE],
   'UpstreamService.TestUpstream': ['scope', Scope.GATEWAY_WRITE],
   'UpstreamService.ListUpstreamTools': ['scope', Scope.GATEWAY_READ],
+  'UpstreamTemplateService.CreateUpstreamTemplate': ['scope', Scope.GATEWAY_WRITE],
+  'UpstreamTemplateService.ImportUpstreamTemplate': ['scope', Scope.GATEWAY_WRITE],
+  'UpstreamTemplateService.GetUpstreamTemplate': ['scope', Scope.GATEWAY_READ],
+  'UpstreamTemplateService.ListUpstreamTemplates': ['scope', Scope.GATEWAY_READ],
+  'UpstreamTemplateService.DeleteUpstreamTemplate': ['scope', Scope.GATEWAY_WRITE],
+  'GatewayService.CreateGateway': ['scope', Scope.GATEWAY_WRITE],
+  'GatewayService.GetGateway': ['scope', Scope.GATEWAY_READ],
+  'GatewayService.GetGatewayConfig': ['scope', Scope.GATEWAY_READ],
+  'GatewayService.ListGateways': ['scope', Scope.GATEWAY_READ],
+  'GatewayService.UpdateGateway': ['scope', Scope.GATEWAY_WRITE],
+  'GatewayService.PatchGateway': ['scope', Scope.GATEWAY_WRITE],
+  'GatewayService.DeleteGateway': ['scope', Scope.GATEWAY_WRITE],
+  'GatewayService.UndeleteGateway': ['scope', Scope.GATEWAY_WRITE],
   'AgentService.CreateAgent': ['scope', Scope.GATEWAY_WRITE],
   'AgentService.GetAgent': ['scope', Scope.GATEWAY_READ],
   'AgentService.ListAgents': ['scope', Scope.GATEWAY_READ],
@@ -76,7 +89,7 @@ function expectedLevel(name: string): Level[] {
   if (/^(Get|List|Watch|Simulate)/.test(verb)) {
     return [Level.NO_SIDE_EFFECTS];
   }
-  return /^(Update|Delete|Revoke|Test|Approve|Deny|BatchResolve)/.test(verb)
+  return /^(Update|Patch|Delete|Undelete|Revoke|Test|Approve|Deny|BatchResolve)/.test(verb)
     ? [Level.IDEMPOTENT]
     : [Level.IDEMPOTENCY_UNKNOWN];
 }
@@ -96,16 +109,18 @@ describe('the contract', () => {
     expect(expectedLevel(name)).toContain(method.idempotency);
   });
 
-  it.each(methods.filter(({ name }) => /\.Create/.test(name)))('lets a repeat of $name be recognised', ({ method }) => {
-    expect(method.input.field['requestId']?.scalar).toBeDefined();
-  });
-
-  it.each(methods.filter(({ name }) => /\.(Update|Delete|Revoke|Rotate)/.test(name)))(
-    'takes an etag for $name',
+  it.each(methods.filter(({ name }) => /\.(Create|Import)/.test(name)))(
+    'lets a repeat of $name be recognised',
     ({ method }) => {
-      expect(method.input.field['etag']).toBeDefined();
+      expect(method.input.field['requestId']?.scalar).toBeDefined();
     },
   );
+
+  // A template never changes, so nothing can come between reading and deleting it.
+  const changes = methods.filter(({ name }) => /\.(Update|Patch|Delete(?!UpstreamTemplate)|Revoke|Rotate)/.test(name));
+  it.each(changes)('takes an etag for $name', ({ method }) => {
+    expect(method.input.field['etag']).toBeDefined();
+  });
 
   it.each(methods.filter(({ name }) => /\.List/.test(name)))('pages $name', ({ method }) => {
     expect(Object.keys(method.input.field)).toEqual(expect.arrayContaining(['pageSize', 'pageToken']));

@@ -248,7 +248,7 @@ describe('a policy', () => {
       expect(await refusalOf(request())).toMatchObject({
         code: 'PermissionDenied',
         message:
-          'A credential whose grants name upstreams cannot change policies, which decide for all of them. Use one that reaches all upstreams.',
+          'A credential whose grants name upstreams or gateways cannot change policies, which decide for all of them. Use one that reaches all upstreams.',
       });
     }
     expect((await limited.listPolicies({})).policies).toMatchObject([{ slug: 'p', version: 1 }]);

@@ -52,7 +52,7 @@ describe('a project', () => {
     expect(refusal).toMatchObject({
       code: 'PermissionDenied',
       message:
-        'A credential whose grants name upstreams cannot change the project, which decides for all of them. Use one that reaches all upstreams.',
+        'A credential whose grants name upstreams or gateways cannot change the project, which decides for all of them. Use one that reaches all upstreams.',
     });
   });
 

@@ -8,8 +8,13 @@ let gateway: Installation;
 
 afterEach(() => gateway.close());
 
+const CALM = {
+  slug: 'calm',
+  transport: { value: { case: 'streamableHttp' as const, value: { url: 'https://mcp.example.com/' } } },
+};
+
 describe('the stats of a project', () => {
-  it('count its upstreams and what they were asked, the busiest first', async () => {
+  it('count its upstreams, each version by itself, and what they were asked, the busiest first', async () => {
     const counts = new Map<string, number>();
     gateway = await createInstallation({
       health: { isHealthy: (id) => counts.get(id) !== 2 },
@@ -28,8 +33,7 @@ describe('the stats of a project', () => {
       ['busy', false, 9],
       ['idle', true, 0],
     ] as const) {
-      const transport = { value: { case: 'streamableHttp' as const, value: { url: 'https://mcp.example.com/' } } };
-      const { upstream } = await client.createUpstream({ slug, enabled, transport });
+      const { upstream } = await client.createUpstream({ ...CALM, slug, enabled });
       counts.set(upstream?.id ?? '', requests);
       ids.push((upstream?.id ?? '') as UpstreamId);
     }
@@ -52,6 +56,17 @@ describe('the stats of a project', () => {
     const limited = { ...gateway.admin, grants: new Set(ids.slice(0, 1)) };
     const granted = await gateway.as(limited, StatsService).getStats({});
     expect(granted.stats).toMatchObject({ totalUpstreams: 1, forwardedRequests: 2n });
+    const { upstream: second } = await client.createUpstream({ ...CALM, version: 'v2' });
+    counts.set(second?.id ?? '', 5);
+    const versions = await gateway.as(gateway.admin, StatsService).getStats({});
+    expect(versions.stats).toMatchObject({ totalUpstreams: 4, activeUpstreams: 3, forwardedRequests: 16n });
+    expect(
+      versions.stats?.upstreams.map(({ slug, version, forwardedRequests }) => [slug, version, forwardedRequests]),
+    ).toEqual([
+      ['busy', 'v1', 9n],
+      ['calm', 'v2', 5n],
+      ['calm', 'v1', 2n],
+    ]);
     const other = await gateway.as(gateway.otherAdmin, StatsService).getStats({});
     expect(other.stats).toMatchObject({ totalUpstreams: 0, forwardedRequests: 0n });
   });

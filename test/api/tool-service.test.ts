@@ -16,6 +16,7 @@ import { GatewayError } from '../../src/domain/errors.ts';
 import type { CallId, PrincipalId, ProjectId } from '../../src/domain/ids.ts';
 import type { Principal } from '../../src/domain/principal.ts';
 import type { AuthorizeResult } from '../../src/pipeline/authorize.ts';
+import type { OfferedTool } from '../../src/pipeline/tool-calls.ts';
 import { createInstallation, type Installation, refusalOf, transportAs } from './installation.ts';
 
 let gateway: Installation;
@@ -47,11 +48,25 @@ const allowed: Decision = {
   requestBytes: 2,
 };
 
+function offered(name: string, definition: OfferedTool['definition'], origin: Partial<OfferedTool> = {}): OfferedTool {
+  return { name, definition, upstream: { slug: 'demo', version: 'v1' }, upstreamTool: name, ...origin };
+}
+
 /** A client of a gateway whose pipeline answers so, and the calls that reached it. */
 async function clientOf(answer: unknown, ruling: AuthorizeResult = { decision: allowed }) {
   const seen: unknown[] = [];
   const calls: ToolCalls = {
-    listTools: async () => [{ name: 'echo' }, { name: 'add', title: 'Add' }],
+    async listTools({ signal: _signal, ...request }) {
+      seen.push(request);
+      return [
+        offered('echo', { name: 'echo' }),
+        offered(
+          'add',
+          { name: 'add', title: 'Add' },
+          { upstream: { slug: 'sums', version: 'v2' }, upstreamTool: 'plus' },
+        ),
+      ];
+    },
     async callTool({ signal: _signal, authenticate: _authenticate, ...call }) {
       seen.push(call);
       return { callId: 'call-1', result: answer };
@@ -72,7 +87,7 @@ describe('a call of a tool', () => {
     expect(seen).toEqual([
       {
         principal: gateway.admin,
-        upstream: 'demo',
+        target: { kind: 'upstream', name: 'demo' },
         name: 'echo',
         arguments: { text: 'hello' },
         requestId: 'request-1',
@@ -316,8 +331,51 @@ describe('the list of tools', () => {
   it('is in the order of names, page by page', async () => {
     const { client } = await clientOf(undefined);
     const first = await client.listTools({ upstream: echo.upstream, pageSize: 1 });
-    expect(first.tools).toMatchObject([{ name: 'add', title: 'Add' }]);
+    expect(first.tools).toMatchObject([
+      { name: 'add', title: 'Add', upstreamSlug: 'sums', upstreamVersion: 'v2', upstreamToolName: 'plus' },
+    ]);
     const second = await client.listTools({ upstream: echo.upstream, pageToken: first.nextPageToken });
-    expect(second).toMatchObject({ tools: [{ name: 'echo' }], nextPageToken: '' });
+    expect(second).toMatchObject({
+      tools: [{ name: 'echo', upstreamSlug: 'demo', upstreamVersion: 'v1', upstreamToolName: 'echo' }],
+      nextPageToken: '',
+    });
+  });
+
+  it('goes on with its own page token only, not with one of the other kind or version', async () => {
+    const { client } = await clientOf(undefined);
+    const { nextPageToken: pageToken } = await client.listTools({ upstream: echo.upstream, pageSize: 1 });
+    for (const other of [{ gateway: echo.upstream }, { upstream: { ...echo.upstream, version: 'v2' } }]) {
+      expect(await refusalOf(client.listTools({ ...other, pageToken }))).toMatchObject({
+        reason: 'ERROR_REASON_PAGE_TOKEN_INVALID',
+      });
+    }
+  });
+});
+
+describe('what is asked for tools', () => {
+  const id = '0199aaaa-0000-7000-8000-00000000000b';
+  const slug = { value: { case: 'slug' as const, value: 'demo' } };
+  const byId = { value: { case: 'id' as const, value: id }, version: 'v7' };
+
+  it.each([
+    [{ upstream: slug }, { kind: 'upstream', name: 'demo' }],
+    [{ upstream: { ...slug, version: 'v1' } }, { kind: 'upstream', name: 'demo' }],
+    [{ upstream: { ...slug, version: 'v2' } }, { kind: 'upstream', name: 'demo@v2' }],
+    [{ upstream: byId }, { kind: 'upstream', name: id }],
+    [{ gateway: slug }, { kind: 'gateway', name: 'demo' }],
+    [{ gateway: { ...slug, version: 'v2' } }, { kind: 'gateway', name: 'demo@v2' }],
+    [{ gateway: byId }, { kind: 'gateway', name: id }],
+  ])('is, with %j, %j', async (named, target) => {
+    const { client, seen } = await clientOf({ content: [] });
+    await client.listTools(named);
+    await client.callTool({ ...named, name: 'echo' });
+    expect(seen).toMatchObject([{ target }, { target, name: 'echo' }]);
+  });
+
+  it.each([{}, { upstream: slug, gateway: slug }])('is refused with %j', async (named) => {
+    const { client, seen } = await clientOf({ content: [] });
+    expect(await refusalOf(client.listTools(named))).toMatchObject({ code: 'InvalidArgument' });
+    expect(await refusalOf(client.callTool({ ...named, name: 'echo' }))).toMatchObject({ code: 'InvalidArgument' });
+    expect(seen).toEqual([]);
   });
 });

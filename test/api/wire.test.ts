@@ -80,11 +80,13 @@ describe('the API over HTTP', () => {
       'portcullis.v1.ApprovalService',
       'portcullis.v1.AuthService',
       'portcullis.v1.DecisionService',
+      'portcullis.v1.GatewayService',
       'portcullis.v1.PolicyService',
       'portcullis.v1.ProjectService',
       'portcullis.v1.StatsService',
       'portcullis.v1.ToolService',
       'portcullis.v1.UpstreamService',
+      'portcullis.v1.UpstreamTemplateService',
     ]);
   });
 

@@ -13,6 +13,7 @@ import { type DecideDeps, decideCall } from '../../src/pipeline/decide-call.ts';
 import type { GovernedCall } from '../../src/pipeline/decision.ts';
 import { createPolicySets } from '../../src/pipeline/policy-sets.ts';
 import { createHotConfig } from '../../src/snapshot/hot-config.ts';
+import { gateway } from '../store/samples.ts';
 
 const NOW = Date.now();
 const projectId = newId<ProjectId>();
@@ -77,24 +78,24 @@ function callOf(changes: Partial<GovernedCall> = {}): GovernedCall {
 
 const askFirst: PolicyRule = { id: 'ask', message: '', says: { kind: 'effect', effect: 'require_approval' } };
 
-function contentOf(rules: readonly PolicyRule[]): PolicyContent {
+function contentOf(rules: readonly PolicyRule[], upstreamPattern = '*'): PolicyContent {
   return {
     displayName: '',
     priority: 500,
     mode: 'enforce',
     subjects: { agentIds: [], userIds: [], apiKeyIds: [], teams: [] },
-    targets: [{ upstreamPattern: '*', toolPattern: 'pay' }],
+    targets: [{ upstreamPattern, toolPattern: 'pay' }],
     rules,
     approval: defaultApprovalSettings,
   };
 }
 
-async function addPolicy(slug: string, rules: readonly PolicyRule[]): Promise<Policy> {
+async function addPolicy(slug: string, rules: readonly PolicyRule[], upstreamPattern?: string): Promise<Policy> {
   const policy: Policy = {
     id: newId<PolicyId>(),
     projectId,
     slug,
-    content: contentOf(rules),
+    content: contentOf(rules, upstreamPattern),
     version: 1,
     latestVersion: 1,
     revision: 1,
@@ -184,6 +185,29 @@ describe('a call that needs approval', () => {
     expect(await effectOf(callOf())).toBe('deny');
   });
 
+  test.each([
+    ['another version of the upstream', { upstream: { slug: 'bank', version: 'v2' } }],
+    ['a gateway', { gateway: gateway({ projectId }) }],
+  ])('is not helped by the approval of the same call to %s', async (_name, elsewhere) => {
+    await addPolicy('payments', [askFirst]);
+    const there = callOf(elsewhere);
+    const [here, other] = [await decideCall(deps, callOf()), await decideCall(deps, there)];
+    expect(other.approval?.id).not.toBe(here.approval?.id);
+    await approve(other.approval?.id);
+    expect((await decideCall(deps, callOf())).decision).toMatchObject({
+      effect: 'require_approval',
+      approvalId: here.approval?.id,
+    });
+    expect((await decideCall(deps, there)).decision).toMatchObject({ effect: 'allow', approvalId: other.approval?.id });
+    await approve(here.approval?.id);
+    expect(await effectOf(there)).toBe('require_approval');
+    const named = { upstream: { slug: 'bank', version: 'v1' } };
+    expect((await decideCall(deps, callOf(named))).decision).toMatchObject({
+      effect: 'allow',
+      approvalId: here.approval?.id,
+    });
+  });
+
   test('is denied with the reason when its caller has a hundred approvals pending', async () => {
     await addPolicy('payments', [askFirst]);
     for (let amount = 0; amount < 100; amount++) await decideCall(deps, callOf({ arguments: { amount } }));
@@ -192,6 +216,15 @@ describe('a call that needs approval', () => {
     expect([decision.approvalId, approval]).toEqual([undefined, undefined]);
     expect(await effectOf(callOf({ arguments: { amount: 7 } }))).toBe('require_approval');
   });
+});
+
+test.each(['v1', 'v2', undefined])('a policy about a slug holds for its version %s', async (version) => {
+  await addPolicy('bank-only', [{ id: 'no', message: '', says: { kind: 'effect', effect: 'deny' } }], 'bank');
+  const upstream = { slug: 'bank', ...(version === undefined ? {} : { version }) };
+  const { decision } = await decideCall(deps, callOf({ upstream }));
+  expect(decision).toMatchObject({ effect: 'deny', ruleIds: ['bank-only/no'], upstreamSlug: 'bank' });
+  expect(decision.upstreamVersion).toBe(version);
+  expect(await effectOf(callOf({ upstream: { ...upstream, slug: 'banks' } }))).toBe('allow');
 });
 
 test('nothing is decided with a configuration that is too old', async () => {

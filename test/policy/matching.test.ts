@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { matchesPattern } from '../../src/domain/name-pattern.ts';
 import type { Policy } from '../../src/domain/policy.ts';
 import { decide } from '../../src/policy/decide.ts';
-import { matchesPattern } from '../../src/policy/pattern.ts';
 import { createPatternClasses } from '../../src/policy/pattern-classes.ts';
 import type { PolicyCall } from '../../src/policy/policy-call.ts';
 import { createPolicySet, type PolicySet } from '../../src/policy/policy-set.ts';

@@ -8,15 +8,15 @@ import {
   touchApiKeys,
   updateApiKey,
 } from '../../src/db/api-keys.ts';
-import type { ApiKeyId, PrincipalId } from '../../src/domain/ids.ts';
+import type { ApiKeyId, GatewayId, PrincipalId } from '../../src/domain/ids.ts';
 import { databases, openUntilTestEnds } from './databases.ts';
-import { apiKey, insertOwner, KEY, NOW, PROJECT, UPSTREAM, USER } from './samples.ts';
+import { apiKey, GATEWAY, insertOwner, KEY, NOW, PROJECT, UPSTREAM, USER } from './samples.ts';
 
 describe.each(databases)('ApiKeys on $name', ({ locate }) => {
   it('are read as they were stored', async () => {
     const { db } = await openUntilTestEnds(await locate());
     await insertOwner(db);
-    const granted = apiKey({ grants: [UPSTREAM], expireTime: NOW + 1, lastUseTime: NOW });
+    const granted = apiKey({ grants: [UPSTREAM], gatewayGrants: [GATEWAY], expireTime: NOW + 1, lastUseTime: NOW });
     await insertApiKey(db, granted);
 
     expect(await findApiKey(db, KEY)).toEqual(granted);
@@ -46,6 +46,17 @@ describe.each(databases)('ApiKeys on $name', ({ locate }) => {
     const kept = await updateApiKey(db, KEY, 2, { expireTime: null, updateTime: NOW });
     expect(kept).toEqual(apiKey({ displayName: 'desk', revision: 3 }));
     expect(await updateApiKey(db, KEY, 2, { displayName: 'stale', updateTime: NOW })).toBeUndefined();
+  });
+
+  it('lose their gateways when others replace them', async () => {
+    const { db } = await openUntilTestEnds(await locate());
+    await insertOwner(db);
+    await insertApiKey(db, apiKey({ grants: [], gatewayGrants: [GATEWAY] }));
+
+    const moved = await updateApiKey(db, KEY, 1, { gatewayGrants: ['gateway-2' as GatewayId], updateTime: NOW });
+    expect(moved).toEqual(apiKey({ grants: [], gatewayGrants: ['gateway-2' as GatewayId], revision: 2 }));
+    const without = await updateApiKey(db, KEY, 2, { grants: 'all', gatewayGrants: [], updateTime: NOW });
+    expect(without).toEqual(apiKey({ revision: 3 }));
   });
 
   it('have two secrets during the overlap of a rotation, and drop what ended before the next one', async () => {

@@ -4,15 +4,19 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
+import { findApiKey, insertApiKey, listApiKeys } from '../../src/db/api-keys.ts';
+import { findOpenApprovals } from '../../src/db/approvals.ts';
 import { migrations } from '../../src/db/migrations/index.ts';
 import { listPolicies, listPolicyVersions } from '../../src/db/policies.ts';
 import { listProjects } from '../../src/db/projects.ts';
 import { createSqliteConnection } from '../../src/db/sqlite-dialect.ts';
 import { type DatabaseLocation } from '../../src/db/store.ts';
+import { insertUpstream, listUpstreams } from '../../src/db/upstreams.ts';
 import { listUsers } from '../../src/db/users.ts';
-import type { PolicyId, ProjectId } from '../../src/domain/ids.ts';
+import type { ApiKeyId, PolicyId, ProjectId, UpstreamId } from '../../src/domain/ids.ts';
+import { approval, key as approvalKey } from '../approvals/samples.ts';
 import { databases, openUntilTestEnds } from './databases.ts';
-import { NOW } from './samples.ts';
+import { apiKey, GATEWAY, KEY, NOW, PROJECT, UPSTREAM, USER, upstream } from './samples.ts';
 
 const lasting = databases.filter(({ name }) => name !== 'SQLite memory');
 const RULED = '01890000-0000-7000-8000-000000000001' as ProjectId;
@@ -28,13 +32,19 @@ function connect(location: DatabaseLocation): Kysely<unknown> {
   return new Kysely({ dialect: createSqliteConnection(file).dialect });
 }
 
+/** An empty database as the release with these migrations left it. */
+async function createRelease(location: DatabaseLocation, ...names: readonly string[]): Promise<Kysely<unknown>> {
+  const db = connect(location);
+  const known = Object.fromEntries(Object.entries(migrations).filter(([name]) => names.includes(name)));
+  expect(Object.keys(known)).toEqual(names);
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => known } });
+  expect((await migrator.migrateToLatest()).error).toBeUndefined();
+  return db;
+}
+
 /** A database as the first release left it, with two projects and a user. */
 async function createFirstRelease(location: DatabaseLocation): Promise<void> {
-  const db = connect(location);
-  const initial = migrations['0001-initial'];
-  if (initial === undefined) throw new Error('unreachable');
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => ({ '0001-initial': initial }) } });
-  expect((await migrator.migrateToLatest()).error).toBeUndefined();
+  const db = await createRelease(location, '0001-initial');
   const rules = [
     { id: 'no-deletes', upstreamPattern: 'files', toolPattern: 'delete_*', effect: 'deny', message: "Don't." },
     { id: 'ask', upstreamPattern: '*', toolPattern: '*', effect: 'require_approval', message: '' },
@@ -109,5 +119,75 @@ describe.each(lasting)('a database of the first release on $name', ({ locate }) 
     expect(versions).toStrictEqual([
       { version: 1, content: first?.content, author: { kind: 'user', id: '', name: '' }, createTime: NOW + 1 },
     ]);
+  });
+});
+
+/** A database as the release before gateways left it, with two upstreams, a key and an approval. */
+async function createSecondRelease(location: DatabaseLocation): Promise<void> {
+  const db = await createRelease(location, '0001-initial', '0002-policies');
+  await sql`insert into projects (id, slug, display_name, recorded_arguments, default_effect, revision, create_time, update_time)
+    values (${PROJECT}, 'default', 'Default', 'redacted', 'allow', 1, ${NOW}, ${NOW})`.execute(db);
+  const {
+    id,
+    projectId,
+    slug,
+    version: _new,
+    sealedSecrets,
+    enabled,
+    revision,
+    createTime,
+    updateTime,
+    ...config
+  } = upstream();
+  for (const [upstreamId, name] of [
+    [id, slug],
+    ['upstream-2', 'mail'],
+  ]) {
+    await sql`insert into upstreams (id, project_id, slug, config, sealed_secrets, enabled, revision, create_time, update_time)
+      values (${upstreamId}, ${projectId}, ${name}, ${JSON.stringify(config)}, ${sealedSecrets}, ${Number(enabled)}, ${revision}, ${createTime},
+        ${updateTime})`.execute(db);
+  }
+  await sql`insert into api_keys (id, project_id, owner_kind, owner_id, display_name, scopes, grants, revision, create_time, update_time)
+    values (${KEY}, ${PROJECT}, 'user', ${USER}, 'laptop', '["tools:call"]', ${JSON.stringify([id])}, 1, ${NOW}, ${NOW})`.execute(
+    db,
+  );
+  const body = approval();
+  await sql`insert into approvals (id, project_id, state, call_id, principal_id, upstream_slug, method, tool, arguments_digest, expire_time,
+      change_version, body, revision, create_time, update_time)
+    values (${body.id}, ${PROJECT}, 'pending', ${body.callId}, ${approvalKey.principalId}, ${approvalKey.upstreamSlug}, ${approvalKey.method}, ${approvalKey.tool},
+      ${approvalKey.argumentsDigest}, ${NOW + 1}, 1, ${JSON.stringify(body)}, 1, ${NOW}, ${NOW})`.execute(db);
+  await db.destroy();
+}
+
+describe.each(lasting)('a database of the release before gateways on $name', ({ locate }) => {
+  it('keeps its upstreams, each in the version v1, and takes others beside them', async () => {
+    const location = await locate();
+    await createSecondRelease(location);
+    const { db } = await openUntilTestEnds(location);
+
+    expect(await listUpstreams(db, { limit: 9 })).toStrictEqual([
+      upstream(),
+      upstream({ id: 'upstream-2' as UpstreamId, slug: 'mail' }),
+    ]);
+    await insertUpstream(db, upstream({ id: 'upstream-3' as UpstreamId, version: 'v2' }));
+    const taken = { reason: 'already_exists' };
+    await expect(insertUpstream(db, upstream({ id: 'upstream-4' as UpstreamId }))).rejects.toMatchObject(taken);
+    const again = upstream({ id: 'upstream-4' as UpstreamId, version: 'v2' });
+    await expect(insertUpstream(db, again)).rejects.toMatchObject(taken);
+    const strange = upstream({ id: 'upstream-4' as UpstreamId, projectId: 'gone' as ProjectId, slug: 'strange' });
+    await expect(insertUpstream(db, strange)).rejects.toThrow(/foreign key/i);
+  });
+
+  it('keeps its keys, without gateways, and its approvals, of calls through none', async () => {
+    const location = await locate();
+    await createSecondRelease(location);
+    const { db } = await openUntilTestEnds(location);
+
+    expect(await listApiKeys(db, { limit: 9 })).toStrictEqual([apiKey({ grants: [UPSTREAM], secrets: [] })]);
+    await insertApiKey(db, apiKey({ id: 'key-2' as ApiKeyId, grants: [], gatewayGrants: [GATEWAY] }));
+    expect((await findApiKey(db, 'key-2' as ApiKeyId))?.gatewayGrants).toEqual([GATEWAY]);
+    const open = await findOpenApprovals(db, { ...approvalKey, projectId: PROJECT }, NOW);
+    expect(open.ofCall).toMatchObject([{ id: approval().id, upstreamSlug: 'bank', state: 'pending' }]);
+    expect(open.ofCall[0]).not.toHaveProperty('gatewayId');
   });
 });

@@ -4,7 +4,8 @@ import { insertProject } from '../../src/db/projects.ts';
 import type { Store } from '../../src/db/store.ts';
 import { insertUser, type UserRecord } from '../../src/db/users.ts';
 import type { Agent } from '../../src/domain/agent.ts';
-import type { ApiKeyId, PolicyId, PrincipalId, ProjectId, UpstreamId } from '../../src/domain/ids.ts';
+import type { Gateway } from '../../src/domain/gateway.ts';
+import type { ApiKeyId, GatewayId, PolicyId, PrincipalId, ProjectId, UpstreamId } from '../../src/domain/ids.ts';
 import { defaultApprovalSettings, type Policy } from '../../src/domain/policy.ts';
 import type { Project } from '../../src/domain/project.ts';
 import type { Upstream } from '../../src/domain/upstream.ts';
@@ -18,6 +19,7 @@ export const KEY = 'key-1' as ApiKeyId;
 export const AGENT = 'agent-1' as PrincipalId;
 export const POLICY = 'policy-1' as PolicyId;
 export const UPSTREAM = 'upstream-1' as UpstreamId;
+export const GATEWAY = 'gateway-1' as GatewayId;
 
 export function project(change: Partial<Project> = {}): Project {
   return {
@@ -128,6 +130,24 @@ export function upstream(change: Partial<Upstream> = {}): Upstream {
     decisionCommit: 'before_forward',
     timeoutMs: 60_000,
     enabled: true,
+    revision: 1,
+    createTime: NOW,
+    updateTime: NOW,
+    ...change,
+  };
+}
+
+export function gateway(change: Partial<Gateway> = {}): Gateway {
+  return {
+    id: GATEWAY,
+    projectId: PROJECT,
+    slug: 'tools-of-all',
+    version: 'v1',
+    displayName: 'All tools',
+    description: '',
+    commonOverrides: {},
+    upstreams: [{ slug: 'files', version: 'v1', tools: {} }],
+    discoveryMode: 'list',
     revision: 1,
     createTime: NOW,
     updateTime: NOW,

@@ -360,7 +360,7 @@ export const DeleteAgentResponseSchema: GenMessage<DeleteAgentResponse> = /*@__P
 
 /**
  * AgentService manages agents. Changes hold on every replica within a second. Keys for an agent are made with ApiKeyService. A credential
- * whose grants name upstreams can't change agents, whose keys may reach all of them.
+ * whose grants name upstreams or gateways can't change agents, whose keys may reach all of them.
  *
  * @generated from service portcullis.v1.AgentService
  */

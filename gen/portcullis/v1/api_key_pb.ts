@@ -61,7 +61,7 @@ export type ApiKey = Message<"portcullis.v1.ApiKey"> & {
   scopes: Scope[];
 
   /**
-   * Which upstreams the key may reach.
+   * Which upstreams and gateways the key may reach.
    *
    * @generated from field: portcullis.v1.Grants grants = 6;
    */
@@ -187,7 +187,7 @@ export type Grants = Message<"portcullis.v1.Grants"> & {
   allUpstreams: boolean;
 
   /**
-   * Only these upstreams of the project.
+   * Only these upstreams of the project, each version by its own id.
    *
    * @generated from field: repeated string upstream_ids = 2;
    */

@@ -67,7 +67,7 @@ export type CreateApiKeyRequest = Message<"portcullis.v1.CreateApiKeyRequest"> &
   scopes: Scope[];
 
   /**
-   * Which upstreams the key may reach. Unset = those that the caller's credential may reach.
+   * Which upstreams and gateways the key may reach. Unset = those that the caller's credential may reach.
    *
    * @generated from field: portcullis.v1.Grants grants = 6;
    */

@@ -429,8 +429,8 @@ export const ApprovalCheckpointSchema: GenMessage<ApprovalCheckpoint> = /*@__PUR
 
 /**
  * ApprovalService shows and answers approvals. Whoever may not see the project's approvals (neither `gateway:read` nor
- * `approvals:decide`) sees those of its own calls. A credential whose grants name upstreams sees and answers those about these upstreams,
- * and its own.
+ * `approvals:decide`) sees those of its own calls. A credential whose grants name upstreams and gateways sees and answers those about
+ * these upstreams, those of calls through these gateways, and its own.
  *
  * @generated from service portcullis.v1.ApprovalService
  */

@@ -203,7 +203,7 @@ export type Decision = Message<"portcullis.v1.Decision"> & {
   session: string;
 
   /**
-   * The version of the upstream. Empty when the slug named none.
+   * The version of the upstream. Empty when none was found, unless ToolService.Authorize was asked about one.
    *
    * @generated from field: string upstream_version = 26;
    */

@@ -22,8 +22,8 @@ export const file_portcullis_v1_policy_rule: GenFile = /*@__PURE__*/
  */
 export type CallPattern = Message<"portcullis.v1.CallPattern"> & {
   /**
-   * A slug, `prefix*`, or `*` for all. Empty = `*`. A call that ToolService.Authorize asks about without naming an upstream matches
-   * only `*`.
+   * A slug, which stands for all of its versions, `prefix*`, or `*` for all. Empty = `*`. A call that ToolService.Authorize asks about
+   * without naming an upstream matches only `*`.
    *
    * @generated from field: string upstream_pattern = 1;
    */

@@ -676,7 +676,7 @@ export const SimulationCountsSchema: GenMessage<SimulationCounts> = /*@__PURE__*
 /**
  * PolicyService manages policies. Everything that could not work is refused when it is saved, with the place in BadRequest: expressions
  * that don't compile, regular expressions that are not RE2, unknown time zones, sequences that wait for each other. Changes hold on
- * every replica within a second. A credential whose grants name upstreams can't change policies, which decide for all of them.
+ * every replica within a second. A credential whose grants name upstreams or gateways can't change policies, which decide for all of them.
  *
  * @generated from service portcullis.v1.PolicyService
  */

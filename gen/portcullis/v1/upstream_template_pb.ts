@@ -96,7 +96,9 @@ export const UpstreamTemplateSchema: GenMessage<UpstreamTemplate> = /*@__PURE__*
  */
 export type UpstreamTemplateContent = Message<"portcullis.v1.UpstreamTemplateContent"> & {
   /**
-   * How the gateway reaches the upstream; `${name}` in its URL and arguments.
+   * How the gateway reaches the upstream; `${name}` in its URL and arguments. In a URL a value is percent-encoded, except one of the
+   * type URL at its beginning; what stands there must be required or have a default. An argument stays one argument, and is left out
+   * as a whole when a setting in it is not given.
    *
    * @generated from field: portcullis.v1.UpstreamTransport transport = 1;
    */

@@ -34,6 +34,7 @@ function tables(postgres: boolean): string[] {
   const end = postgres ? ')' : ') strict';
   return [
     `alter table api_keys add column gateway_grants text not null default '[]'`,
+    'alter table approvals add column gateway_id text',
 
     `create table gateways (
       id text primary key, project_id text not null references projects (id), slug text not null, version text not null,

@@ -1,5 +1,5 @@
-import type { ToolFilter } from '../domain/upstream.ts';
-import { matchesPattern } from './pattern.ts';
+import { matchesPattern } from './name-pattern.ts';
+import type { ToolFilter } from './upstream.ts';
 
 /** True when the filter lets the tool be called: not denied, and allowed by name or because the allow list is empty. */
 export function passesToolFilter(filter: ToolFilter, tool: string): boolean {

@@ -3,6 +3,7 @@ import { type ApiRoutes, type ApiRoutesDeps, createApiRoutes } from './api/route
 import type { Authenticator } from './authn/authenticate.ts';
 import type { Keyring } from './authn/keyring.ts';
 import type { Passwords } from './authn/password.ts';
+import type { Catalogue } from './catalogue/catalogue.ts';
 import type { Config } from './config/config.ts';
 import type { SecretBox } from './config/secret-box.ts';
 import { withChange } from './db/config-changes.ts';
@@ -16,14 +17,17 @@ import { createHealth, type HealthReport } from './http/health.ts';
 import { createOriginGuard } from './http/origin-guard.ts';
 import { createHttpServer } from './http/server.ts';
 import { createApprovalGate } from './mcp/approval-gate.ts';
+import { createBridge } from './mcp/bridge/bridge.ts';
 import { createChannelRelay } from './mcp/channel-relay.ts';
+import { createComposedFace } from './mcp/composed/composed-face.ts';
 import { handleMcpRequest, type McpEndpointDeps } from './mcp/endpoint.ts';
-import { createEraGate } from './mcp/era-gate.ts';
+import { createListFilter } from './mcp/list-filter.ts';
 import { createSessions } from './mcp/sessions.ts';
 import { createStreamableRelay } from './mcp/streamable-relay.ts';
 import { createAuthorize } from './pipeline/authorize.ts';
 import type { CallDeps } from './pipeline/call.ts';
 import { requireFreshConfig } from './pipeline/decide-call.ts';
+import type { Listing } from './pipeline/listing.ts';
 import { createSimulation } from './pipeline/simulation.ts';
 import { createToolCalls } from './pipeline/tool-calls.ts';
 import type { HotConfig } from './snapshot/hot-config.ts';
@@ -47,18 +51,20 @@ export interface ServerParts {
   readonly publicUrl: () => string;
   readonly call: CallDeps;
   readonly upstreams: UpstreamFace;
+  readonly catalogue: Catalogue;
+  readonly listing: Listing;
   readonly watch: DecisionWatch;
   readonly report: () => Promise<HealthReport>;
   readonly stopping: AbortSignal;
 }
 
-/** Makes the edge with both faces behind it. */
+/** Makes the edge with both faces behind it; `close` is for when nothing is in progress any more. */
 export function createServer(parts: ServerParts) {
   const { config, logger, identity, report } = parts;
-  const mcp = createMcpDeps(parts);
+  const { mcp, close } = createMcp(parts);
   const authenticate: Parameters<typeof createConnectFace>[0]['authenticate'] = ({ headers }) =>
     identity.authenticator.authenticate(headers);
-  return createHttpServer({
+  const server = createHttpServer({
     guard: createOriginGuard(config),
     health: createHealth({ version: parts.version, startTime: parts.call.usage.startTime, report }),
     authenticate,
@@ -68,6 +74,7 @@ export function createServer(parts: ServerParts) {
     jwks: () => JSON.stringify(identity.keyring.jwks()),
     logger,
   });
+  return { ...server, close };
 }
 
 function createApi({
@@ -81,7 +88,9 @@ function createApi({
   call,
   ...parts
 }: ServerParts): ApiRoutes {
-  const { upstreams, watch, report, stopping } = parts;
+  const { upstreams, catalogue, listing, watch, report, stopping } = parts;
+  const { compositions } = catalogue;
+  const calls = createToolCalls({ call, client: upstreams.ownClient, compositions, listing });
   return createApiRoutes(
     {
       log: logger,
@@ -93,7 +102,7 @@ function createApi({
       requireFreshConfig: () => requireFreshConfig(call),
       stdioCommands: config.stdioCommands,
       probe: upstreams.probe,
-      calls: { ...createToolCalls({ call, client: upstreams.ownClient }), authorize: createAuthorize(call) },
+      calls: { ...calls, authorize: createAuthorize(call) },
       approvals: call.approvals,
       simulate: createSimulation({ log: store.log, config: hotConfig }),
       version: parts.version,
@@ -106,40 +115,46 @@ function createApi({
   );
 }
 
-function createMcpDeps({
-  config,
-  hotConfig,
-  call,
-  box,
-  store,
-  upstreams,
-  watch,
-  stopping,
-  publicUrl,
-}: ServerParts): McpEndpointDeps {
-  const sessions = createSessions({
-    seal: (text) => box.seal('session', text),
-    open: (sealed) => box.open('session', sealed),
-    isEnded: hotConfig.isSessionEnded,
+/** Makes what serves MCP clients; requests that pass through and those that are composed meet the same approvals and sessions. */
+function createMcp(parts: ServerParts): { readonly mcp: McpEndpointDeps; readonly close: () => void } {
+  const { config, hotConfig, call, box, store, upstreams, catalogue, listing, watch, stopping, publicUrl } = parts;
+  const { client, channels, eras, noteEnd: onEnd } = upstreams;
+  const sessions = createSessions({ ...sealFor(box, 'session'), isEnded: hotConfig.isSessionEnded });
+  const approvalGate = createApprovalGate({
+    approvals: call.approvals,
+    approvalUrl: (id) => `${publicUrl()}/approvals/${id}`,
+    ...sealFor(box, 'approval'),
+    config: hotConfig,
+    stopping,
   });
-  return {
-    call,
-    sessions,
+  const { replicaId, send } = store.mail;
+  const bridge = createBridge({ ...sealFor(box, 'bridge'), channels, eras, stopping, onEnd, replicaId, relay: send });
+  const stopMail = store.mail.onMessage(bridge.takeRelayed);
+  const streamable = createStreamableRelay({ client, sessions, onEnd });
+  const shared = { call, approvalGate, streamable, sessions, eras };
+  const composed = createComposedFace({ ...shared, ...catalogue, listing, bridge, channels });
+  const mcp: McpEndpointDeps = {
+    ...shared,
     endSession: ({ id, expireTime }) =>
       withChange(store, 'ended_session', id, (trx) => endSession(trx, { sessionId: id, expireTime })),
-    approvalGate: createApprovalGate({
-      approvals: call.approvals,
-      approvalUrl: (id) => `${publicUrl()}/approvals/${id}`,
-      seal: (text) => box.seal('approval', text),
-      open: (sealed) => box.open('approval', sealed),
-      config: hotConfig,
-      stopping,
-    }),
-    eraGate: createEraGate(upstreams),
-    streamable: createStreamableRelay({ client: upstreams.client, sessions, onEnd: upstreams.noteEnd }),
-    channels: createChannelRelay({ channels: upstreams.channels, sessions, onEnd: upstreams.noteEnd }),
+    composed,
+    lists: createListFilter({ config: hotConfig, listing }),
+    channels: createChannelRelay({ channels, sessions, onEnd }),
     watch,
     stopping,
     readBody: (request) => readBody(request, { maxBytes: config.maxRequestBytes, timeoutMs: config.requestTimeoutMs }),
+  };
+  const close = () => {
+    stopMail();
+    composed.close();
+  };
+  return { mcp, close };
+}
+
+/** The secret box for one purpose. */
+function sealFor(box: SecretBox, purpose: string) {
+  return {
+    seal: (text: string) => box.seal(purpose, text),
+    open: (sealed: string) => box.open(purpose, sealed),
   };
 }

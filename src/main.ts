@@ -10,6 +10,7 @@ import { openKeyring } from './authn/keyring.ts';
 import { createLastUseWriter } from './authn/last-use.ts';
 import { createLoginService } from './authn/login-service.ts';
 import { createPasswords, type Passwords } from './authn/password.ts';
+import { createCatalogue } from './catalogue/catalogue.ts';
 import type { Config } from './config/config.ts';
 import { loadConfig } from './config/load-config.ts';
 import { createSecretBox, type SecretBox } from './config/secret-box.ts';
@@ -22,6 +23,7 @@ import { createServer, type ServerParts } from './faces.ts';
 import type { HealthReport } from './http/health.ts';
 import { type ListenerOptions, openListener } from './http/listener.ts';
 import type { CallDeps } from './pipeline/call.ts';
+import { createListing } from './pipeline/listing.ts';
 import { createPolicySets } from './pipeline/policy-sets.ts';
 import { createUsage } from './pipeline/usage.ts';
 import { createHotConfig, type HotConfig } from './snapshot/hot-config.ts';
@@ -63,6 +65,9 @@ async function start(config: Config): Promise<void> {
     logger,
     hostEnv: process.env,
   });
+  const onListError = errorer(logger, 'The lists of an upstream could not be kept.');
+  const { channels, eras, health } = upstreams;
+  const catalogue = createCatalogue({ channels, eras, health, config: hotConfig, onError: onListError });
   const approvals = createApprovals({ store, onChange: hotConfig.onApprovalChange, now: Date.now });
   const approvalWork = startApprovalWork({ store, box, hotConfig, send: upstreams.sendWebhook, logger });
   const policies = createPolicySets(hotConfig);
@@ -71,8 +76,10 @@ async function start(config: Config): Promise<void> {
   const watch = createDecisionWatch({ log: store.log, onDecision: store.onDecision });
   const report = () => readHealth(store, hotConfig, upstreams, projectId);
   const address = { url: config.publicUrl ?? '' };
-  const parts = { config, logger, store, box, passwords, hotConfig, identity, call, upstreams, watch, report };
-  const server = createServer({ ...parts, version: VERSION, stopping: stopping.signal, publicUrl: () => address.url });
+  const listing = createListing(call);
+  const parts = { config, logger, store, box, passwords, hotConfig, identity, call, upstreams, catalogue, listing };
+  const once = { version: VERSION, stopping: stopping.signal, publicUrl: () => address.url };
+  const server = createServer({ ...parts, ...once, watch, report });
   const listener = await openListener(listenerOptions(config), server.handle);
   address.url ||= urlOf(config, listener.port);
   logger.info({ port: listener.port }, `Portcullis ${VERSION} listens on ${urlOf(config, listener.port)}`);
@@ -85,6 +92,8 @@ async function start(config: Config): Promise<void> {
   await server.drain(config.drainTimeoutMs);
   await listener.close();
   await approvalWork.close();
+  server.close();
+  catalogue.close();
   await upstreams.close();
   await log.close();
   await identity.lastUse.close();

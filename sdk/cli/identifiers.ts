@@ -42,15 +42,16 @@ export function keyText(key: string): string {
 export function comment(text: string, indent: string): string {
   const lines = text
     .replaceAll('*/', '*\\/')
+    // The compiler would follow it.
+    .replaceAll('@ts-', '@ ts-')
+    .trim()
     .split(/\r\n|[\r\n\u2028\u2029]/)
     .map((line) => line.trimEnd());
-  const body = lines.join('\n').trim();
-  if (body === '') {
-    return '';
+  if (lines.length === 1) {
+    return lines[0] === '' ? '' : `${indent}/** ${lines[0]} */\n`;
   }
-  return body.includes('\n')
-    ? `${indent}/**\n${body.replace(/^/gm, `${indent} * `).replace(/ +$/gm, '')}\n${indent} */\n`
-    : `${indent}/** ${body} */\n`;
+  const body = lines.map((line) => (line === '' ? `${indent} *\n` : `${indent} * ${line}\n`)).join('');
+  return `${indent}/**\n${body}${indent} */\n`;
 }
 
 function capital(word: string): string {

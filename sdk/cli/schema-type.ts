@@ -1,6 +1,6 @@
 import { comment, createNames, keyText, pascalCase } from './identifiers.ts';
-
-type Schema = Readonly<Record<string, unknown>>;
+import { resolve } from './references.ts';
+import { isSchema, type Schema } from './schema.ts';
 
 /** Deepest nesting that is spelled out; below it, everything is `unknown`. */
 const MAX_DEPTH = 24;
@@ -20,38 +20,39 @@ export function createSchemaTypes(takeName = createNames()): SchemaTypes {
   const declared: string[] = [];
 
   function typeOf(schema: unknown, name: string): string {
-    const named = new Map<unknown, string>();
+    const names = namesOfDefinitions(schema);
+    const known = new Map<unknown, string>();
+    const waiting: (() => void)[] = [];
     const declare = (target: unknown): string => {
-      const known = named.get(target);
-      if (known !== undefined) {
-        return known;
+      const made = known.get(target) ?? takeName(`${name}${pascalCase(names.get(target) ?? 'Ref')}`);
+      if (!known.has(target)) {
+        known.set(target, made);
+        const at = declared.push('') - 1;
+        // Later, and not in here: one may lead to the next thousands of times.
+        waiting.push(() => {
+          declared[at] = `export type ${made} = ${write(document, target, { ...TOP, owner: made })};\n`;
+        });
       }
-      const made = takeName(`${name}${pascalCase(nameOfTarget(schema, target))}`);
-      // Before its own type is written: it may refer to itself.
-      named.set(target, made);
-      const at = declared.push('') - 1;
-      declared[at] = `export type ${made} = ${write(document, target, TOP)};\n`;
       return made;
     };
-    const document = { root: schema, declare };
-    return write(document, schema, TOP);
+    const document = { root: schema, declare, direct: new Map() };
+    const written = write(document, schema, TOP);
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      next();
+    }
+    return written;
   }
 
   return { typeOf, declarations: () => declared };
 }
 
-/** Under which of the root's definitions a schema stands. */
-function nameOfTarget(root: unknown, target: unknown): string {
-  for (const holder of ['$defs', 'definitions']) {
-    const definitions = isSchema(root) ? root[holder] : undefined;
-    const found = isSchema(definitions)
-      ? Object.entries(definitions).find(([, schema]) => schema === target)
-      : undefined;
-    if (found !== undefined) {
-      return found[0];
-    }
-  }
-  return target === root ? 'Root' : 'Ref';
+/** The names of the root and of its definitions. */
+function namesOfDefinitions(root: unknown): ReadonlyMap<unknown, string> {
+  const definitions = ['definitions', '$defs'].flatMap((holder) => {
+    const found = isSchema(root) ? root[holder] : undefined;
+    return isSchema(found) ? Object.entries(found) : [];
+  });
+  return new Map([[root, 'Root'], ...definitions.map(([name, schema]): [unknown, string] => [schema, name])]);
 }
 
 /** What all types of one schema document share. */
@@ -59,12 +60,16 @@ interface Document {
   readonly root: unknown;
   /** The name of the declaration for what a `$ref` leads to. */
   readonly declare: (target: unknown) => string;
+  /** Which declarations a declaration is made of, outside of the members of objects and arrays; they must not be made of it. */
+  readonly direct: Map<string, Set<string>>;
 }
 
 /** Where a type stands in the text. */
 interface Place {
   readonly indent: string;
   readonly depth: number;
+  /** The declaration that is made of it; absent inside of members, where types may refer to themselves. */
+  readonly owner?: string;
 }
 
 const TOP: Place = { indent: '', depth: 0 };
@@ -77,7 +82,7 @@ function write(document: Document, schema: unknown, place: Place): string {
     return 'unknown';
   }
   const parts = [
-    ...referred(document, schema),
+    ...referred(document, schema, place),
     ...literals(schema),
     ...(isLiteral(schema) ? [] : shapes(document, schema, place)),
     ...combined(document, schema, place),
@@ -90,16 +95,46 @@ function writeInside(document: Document, schema: unknown, { indent, depth }: Pla
   return write(document, schema, { indent, depth: depth + 1 });
 }
 
-function referred({ root, declare }: Document, schema: Schema): string[] {
+function writePart(document: Document, schema: unknown, place: Place): string {
+  return write(document, schema, { ...place, depth: place.depth + 1 });
+}
+
+function referred({ root, declare, direct }: Document, schema: Schema, { owner }: Place): string[] {
   const reference = schema['$ref'] ?? schema['$dynamicRef'];
   const target = typeof reference === 'string' ? resolve(root, reference) : undefined;
-  return isSchema(target) ? [declare(target)] : [];
+  if (!isSchema(target)) {
+    return [];
+  }
+  const name = declare(target);
+  const parts = owner === undefined ? undefined : direct.get(owner);
+  if (owner === undefined || parts?.has(name) === true) {
+    return [name];
+  }
+  if (isMadeOf(direct, name, owner)) {
+    return [];
+  }
+  direct.set(owner, (parts ?? new Set()).add(name));
+  return [name];
+}
+
+/** True when one declaration is the other, or is made of it; TypeScript has no types that are made of themselves. */
+function isMadeOf(direct: Document['direct'], name: string, other: string): boolean {
+  const reached = new Set([name]);
+  for (const each of reached) {
+    if (each === other || direct.get(each)?.has(other) === true) {
+      return true;
+    }
+    for (const next of direct.get(each) ?? []) {
+      reached.add(next);
+    }
+  }
+  return false;
 }
 
 function combined(document: Document, schema: Schema, place: Place): string[] {
-  const all = membersOf(schema['allOf']).map((part) => writeInside(document, part, place));
+  const all = membersOf(schema['allOf']).map((part) => writePart(document, part, place));
   const choices = ['anyOf', 'oneOf'].flatMap((key) => {
-    const options = membersOf(schema[key]).map((part) => writeInside(document, part, place));
+    const options = membersOf(schema[key]).map((part) => writePart(document, part, place));
     return options.length === 0 ? [] : [unionOf(options)];
   });
   return [...all, ...choices];
@@ -247,43 +282,6 @@ function endOfLiteral(type: string, start: number): number {
   return at;
 }
 
-/** A reference within the same document: a JSON pointer, or an anchor in `$defs`; undefined for any other, which is not fetched. */
-function resolve(root: unknown, reference: string): unknown {
-  if (reference === '#') {
-    return root;
-  }
-  if (reference.startsWith('#/')) {
-    return followPointer(root, reference.slice(2));
-  }
-  const definitions = isSchema(root) && isSchema(root['$defs']) ? Object.values(root['$defs']) : [];
-  const anchor = reference.slice(1);
-  return reference.startsWith('#')
-    ? definitions.find((schema) => isSchema(schema) && [schema['$anchor'], schema['$dynamicAnchor']].includes(anchor))
-    : undefined;
-}
-
-/** RFC 6901, in a URI fragment. */
-function followPointer(root: unknown, pointer: string): unknown {
-  let target: unknown = root;
-  for (const part of pointer.split('/')) {
-    const key = decode(part).replaceAll('~1', '/').replaceAll('~0', '~');
-    const holder: unknown = target;
-    target =
-      typeof holder === 'object' && holder !== null && Object.hasOwn(holder, key)
-        ? (holder as Readonly<Record<string, unknown>>)[key]
-        : undefined;
-  }
-  return target;
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
 function descriptionOf(schema: unknown): string {
   if (!isSchema(schema)) {
     return '';
@@ -295,8 +293,4 @@ function descriptionOf(schema: unknown): string {
 
 function membersOf(list: unknown): readonly unknown[] {
   return Array.isArray(list) ? list.slice(0, MAX_MEMBERS) : [];
-}
-
-function isSchema(value: unknown): value is Schema {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

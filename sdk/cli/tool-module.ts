@@ -1,6 +1,7 @@
 import type { Tool } from '../../gen/portcullis/v1/tool_pb.ts';
 import type { ToolTarget } from '../src/tools.ts';
 import { camelCase, comment, createNames, keyText, pascalCase } from './identifiers.ts';
+import { isSchema } from './schema.ts';
 import { createSchemaTypes } from './schema-type.ts';
 
 /** What a module is written from. */
@@ -23,7 +24,10 @@ export function writeToolModule(target: ToolTarget, command: string, tools: read
     takeType(reserved);
   }
   const types = createSchemaTypes(takeType);
-  const groups = groupsOf(tools).map(([group, members]) => writeGroup(group, members, types, takeType));
+  const takeGroup = createNames();
+  const groups = groupsOf(tools).map(([group, members]) =>
+    writeGroup({ group, key: keyText(takeGroup(camelCase(group))), tools: members, types, takeType }),
+  );
   const text = JSON.stringify(target);
   return [
     `// Written by '${command}'. Do not edit: run it again when the tools have changed.\n`,
@@ -56,12 +60,16 @@ function groupsOf(tools: readonly ToolInfo[]): [string, readonly ToolInfo[]][] {
   return [...groups];
 }
 
-function writeGroup(
-  group: string,
-  tools: readonly ToolInfo[],
-  types: ReturnType<typeof createSchemaTypes>,
-  takeType: (wanted: string) => string,
-) {
+/** The tools of one upstream, and the member of the module that has their functions. */
+interface Group {
+  readonly group: string;
+  readonly key: string;
+  readonly tools: readonly ToolInfo[];
+  readonly types: ReturnType<typeof createSchemaTypes>;
+  readonly takeType: (wanted: string) => string;
+}
+
+function writeGroup({ group, key, tools, types, takeType }: Group) {
   const takeFunction = createNames();
   const declarations: string[] = [];
   let members = '';
@@ -71,7 +79,10 @@ function writeGroup(
     const typeName = `${pascalCase(group)}${pascalCase(functionName)}`;
     const declare = (suffix: string, schema: unknown): string => {
       const name = takeType(`${typeName}${suffix}`);
-      declarations.push(`export type ${name} = ${types.typeOf(schema, name)};\n`);
+      const type = types.typeOf(schema, name);
+      declarations.push(
+        `export type ${name} = ${suffix === 'Input' && !isObject(schema) ? `(${type}) & object` : type};\n`,
+      );
       return name;
     };
     const input = declare('Input', tool.inputSchema ?? { type: 'object' });
@@ -79,12 +90,16 @@ function writeGroup(
     members += `${comment(tool.description || tool.title, '    ')}    ${keyText(functionName)}: Tool<${input}, ${output}>;\n`;
     values += `      ${keyText(functionName)}: bindTool<${input}, ${output}>(client, target, ${JSON.stringify(tool.name)}),\n`;
   }
-  const key = keyText(camelCase(group));
   return {
     declarations,
     members: `  readonly ${key}: {\n${members}  };\n`,
     values: `    ${key}: {\n${values}    },\n`,
   };
+}
+
+/** True when a schema says that it is about objects, as those of arguments must, so that its type is one. */
+function isObject(schema: unknown): boolean {
+  return isSchema(schema) && schema['type'] === 'object' && !('const' in schema) && !Array.isArray(schema['enum']);
 }
 
 function compare(a: string, b: string): number {

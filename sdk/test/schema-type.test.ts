@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { comment } from '../cli/identifiers.ts';
 import { createSchemaTypes } from '../cli/schema-type.ts';
 
 function typeOf(schema: unknown): string {
@@ -99,5 +100,55 @@ describe('the type of a schema', () => {
     const types = createSchemaTypes();
     expect(types.typeOf({ type: 'array', items: { $ref: '#' } }, 'List')).toBe('ListRoot[]');
     expect(types.declarations()).toEqual(['export type ListRoot = ListRoot[];\n']);
+  });
+
+  it.each<[string, unknown, string[]]>([
+    ['itself', { $ref: '#/$defs/a', $defs: { a: { $ref: '#/$defs/a' } } }, ['export type XA = unknown;\n']],
+    [
+      'each other',
+      { $ref: '#/$defs/a', $defs: { a: { anyOf: [{ $ref: '#/$defs/b' }] }, b: { allOf: [{ $ref: '#/$defs/a' }] } } },
+      ['export type XA = XB;\n', 'export type XB = unknown;\n'],
+    ],
+    [
+      'each other, but for a member',
+      {
+        $ref: '#/$defs/node',
+        $defs: {
+          node: { type: 'object', properties: { next: { $ref: '#/$defs/link' } }, additionalProperties: false },
+          link: { anyOf: [{ $ref: '#/$defs/node' }, { type: 'null' }] },
+        },
+      },
+      ['export type XNode = {\n  next?: XLink;\n};\n', 'export type XLink = XNode | null;\n'],
+    ],
+  ])(
+    'has no types that are made of themselves, which the compiler refuses, for schemas that are made of %s',
+    (...row) => {
+      const [, schema, declarations] = row;
+      const types = createSchemaTypes();
+      types.typeOf(schema, 'X');
+      expect(types.declarations()).toEqual(declarations);
+    },
+  );
+
+  it('follows ten thousand references from one to the next', () => {
+    const definition = (index: number) => [`d${index}`, { type: 'array', items: { $ref: `#/$defs/d${index + 1}` } }];
+    const types = createSchemaTypes();
+    types.typeOf(
+      {
+        $ref: '#/$defs/d0',
+        $defs: Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => definition(index))),
+      },
+      'X',
+    );
+    expect(types.declarations()).toHaveLength(10_000);
+    expect(types.declarations().at(-1)).toBe('export type XD9999 = unknown[];\n');
+  });
+});
+
+describe('a comment', () => {
+  it('holds nothing that the compiler would follow, and takes no time for many spaces', () => {
+    expect(comment('@ts-expect-error', '')).toBe('/** @ ts-expect-error */\n');
+    const text = `a${' '.repeat(100_000)}b`;
+    expect(comment(`${text}\nc`, '')).toBe(`/**\n * ${text}\n * c\n */\n`);
   });
 });

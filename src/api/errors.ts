@@ -67,7 +67,8 @@ export function toApiFailure(error: unknown, requestId: string): ApiFailure {
   const reason = error instanceof ConnectError ? FRAMEWORK_REASONS[error.code] : undefined;
   if (error instanceof ConnectError && reason !== undefined) {
     const details = createDetails(reason, {}, requestId);
-    return { sent: new ConnectError(error.rawMessage, error.code, error.metadata, details, error.cause), reason };
+    const message = toSendable(error.rawMessage);
+    return { sent: new ConnectError(message, error.code, error.metadata, details, error.cause), reason };
   }
   if (error instanceof Error && error.name === 'AbortError') {
     return toApiFailure(new GatewayError('canceled', 'The caller went away.', { cause: error }), requestId);
@@ -92,7 +93,15 @@ function fromGatewayError(error: GatewayError, requestId: string): ConnectError 
   if (error.retryAfterMs !== undefined) {
     details.push({ desc: RetryInfoSchema, value: { retryDelay: durationFromMs(error.retryAfterMs) } });
   }
-  return new ConnectError(error.message, CODES[error.reason], undefined, details, error);
+  return new ConnectError(toSendable(error.message), CODES[error.reason], undefined, details, error);
+}
+
+/** Longest message in characters, with room for what is said beside the violations: gRPC answers with it in a header. */
+const MAX_MESSAGE = 5_000;
+
+/** A text that a header can carry: not too long, and without the half characters that a cut, or a client, may have left in it. */
+function toSendable(message: string): string {
+  return message.slice(0, MAX_MESSAGE).toWellFormed();
 }
 
 function internalError(cause: unknown, requestId: string): ConnectError {

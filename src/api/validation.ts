@@ -16,15 +16,33 @@ export function createValidation(): Interceptor {
   };
 }
 
-/** Violations that are told at once: an error travels in headers, which are short. */
+/** Violations, and characters of them, that are told at once: an error travels in headers, which are short. */
 const MAX_VIOLATIONS = 20;
+const MAX_CHARACTERS = 4_000;
 
 /** The error for fields that break a rule; the message repeats the violations for people who see nothing else. */
 export function createValidationError(all: readonly FieldViolation[]): GatewayError {
-  const violations = all.slice(0, MAX_VIOLATIONS);
+  const violations = firstOf(all);
   const list = violations.map(({ field, description }) => (field === '' ? description : `${field}: ${description}`));
   const rest = all.length > violations.length ? `; and ${all.length - violations.length} more` : '';
   return new GatewayError('validation_failed', `The request is not valid. ${list.join('; ')}${rest}`, { violations });
+}
+
+function firstOf(all: readonly FieldViolation[]): FieldViolation[] {
+  const told: FieldViolation[] = [];
+  let left = MAX_CHARACTERS;
+  for (const violation of all.slice(0, MAX_VIOLATIONS)) {
+    if (left <= 0) break;
+    const field = shorten(violation.field, left);
+    const description = shorten(violation.description, left - field.length);
+    told.push({ field, description });
+    left -= field.length + description.length;
+  }
+  return told;
+}
+
+function shorten(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, Math.max(0, length))}…`;
 }
 
 const schemaRules = createValidator();

@@ -26,6 +26,8 @@ export interface ExposedTool {
   readonly tool: string;
   /** As listed: with the exposed name, overrides applied, hidden arguments taken out. */
   readonly definition: JsonObject;
+  /** The definition as JSON text; absent where it was not made. */
+  readonly json?: string;
   readonly override: ToolOverride | undefined;
   /** The upstream's own schema of the arguments; undefined when the list is not known. */
   readonly inputSchema: JsonObject | undefined;
@@ -38,6 +40,8 @@ export interface ExposedPrompt {
   /** The upstream's own name. */
   readonly prompt: string;
   readonly definition: JsonObject;
+  /** The definition as JSON text; absent where it was not made. */
+  readonly json?: string;
 }
 
 /** A resource, or a template of resources, as clients of the gateway see it. */
@@ -48,6 +52,8 @@ export interface ExposedResource {
   /** The upstream's own URI or URI template. */
   readonly upstreamUri: string;
   readonly definition: JsonObject;
+  /** The definition as JSON text; absent where it was not made. */
+  readonly json?: string;
 }
 
 /** Something of a gateway that clients do not get, and why. */
@@ -73,6 +79,8 @@ export interface Composition {
    * offers is not known. Undefined = nothing of this name is offered here.
    */
   findTool(name: string): ExposedTool | undefined;
+  /** Addresses of the upstreams that have a tool (or prompt) of this exposed name which is not offered because it is not one's alone. */
+  clash(name: string, kind?: 'tool' | 'prompt'): readonly string[] | undefined;
   findPrompt(name: string): Pick<ExposedPrompt, 'member' | 'prompt'> | undefined;
   /** Where a resource is read: listed, matched by a template, named as `slug+uri`, or of the only upstream that has resources. */
   findResource(uri: string): Pick<ExposedResource, 'member' | 'upstreamUri'> | undefined;

@@ -58,10 +58,12 @@ export async function updateProject(
 }
 
 /**
- * Deletes an empty project with its ApiKeys and policies; false when there is none, `failed_precondition` while it has users, agents or
- * upstreams.
+ * Deletes an empty project with its ApiKeys, policies, templates and deleted gateways, in a transaction of the caller; false when there is
+ * none, `failed_precondition` while it has users, agents, upstreams or active gateways.
  */
 export async function deleteProject(db: Db, id: ProjectId): Promise<boolean> {
+  // Nobody could delete them any further.
+  await db.deleteFrom('gateways').where('project_id', '=', id).where('delete_time', 'is not', null).execute();
   const result = await db.deleteFrom('projects').where('id', '=', id).executeTakeFirst().catch(notEmpty);
   return result.numDeletedRows > 0n;
 }
@@ -73,7 +75,7 @@ function slugTaken(error: unknown): never {
 
 function notEmpty(error: unknown): never {
   if (!isForeignKeyViolation(error)) throw error;
-  const message = 'The project still has users, agents or upstreams. Delete them first.';
+  const message = 'The project still has users, agents, upstreams or gateways. Delete them first.';
   throw new GatewayError('failed_precondition', message, { cause: error });
 }
 

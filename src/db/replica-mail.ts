@@ -36,7 +36,16 @@ export function createReplicaMail(
     const rows = await db.deleteFrom('replica_messages').where('recipient', '=', replicaId).returningAll().execute();
     rows.sort((a, b) => (a.id < b.id ? -1 : 1));
     for (const { body } of rows) {
-      for (const listener of listeners) listener(body);
+      for (const listener of listeners) tell(listener, body);
+    }
+  }
+
+  /** A message is taken from the table already, so one that a listener fails on must not take the others along. */
+  function tell(listener: (body: string) => void, body: string): void {
+    try {
+      listener(body);
+    } catch (error) {
+      onError(error);
     }
   }
 

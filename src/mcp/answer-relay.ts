@@ -1,14 +1,17 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { OutcomeStatus } from '../domain/decision.ts';
-import { GatewayError } from '../domain/errors.ts';
+import type { GatewayError } from '../domain/errors.ts';
 import type { ForwardEnd } from '../pipeline/call.ts';
+import { endedWithoutAnswer, notAnAnswer } from '../upstream/failure.ts';
 import type { Exchange, ExchangeSink } from '../upstream/streamable.ts';
 import { messageEvent } from './answer.ts';
 import { EventStreamScan, statusOfAnswer } from './answer-scan.ts';
 import type { ClientAnswer } from './client-answer.ts';
 import { errorResponse, failureOf } from './errors.ts';
+import { EventRewriter } from './event-rewriter.ts';
 import type { JsonRpcId } from './json-rpc.ts';
-import { isAnswerStatus, isJson, notAnAnswer, sessionLost, statusOfError } from './upstream-answer.ts';
+import { MAX_REWRITTEN, type Rewrite, rewriteAnswer, tooLargeToRewrite } from './rewrite.ts';
+import { isAnswerStatus, isJson, sessionLost, statusOfError } from './upstream-answer.ts';
 
 type ExtraHeaders = (status: number, headers: IncomingHttpHeaders) => Promise<Record<string, string>> | undefined;
 
@@ -21,6 +24,8 @@ export interface AnswerRelayOptions {
   readonly hasSession: boolean;
   /** Must resolve before a byte of the answer leaves; its rejection becomes the answer. */
   readonly before?: Promise<unknown> | undefined;
+  /** What the result goes through; absent = the bytes pass as they are. */
+  readonly rewrite?: Rewrite | undefined;
   /** Headers to add to the answer, asked for once the upstream's head is there, such as the client's session id. */
   readonly extraHeaders?: ExtraHeaders | undefined;
 }
@@ -41,11 +46,14 @@ export class AnswerRelay implements ExchangeSink {
   #bytes = 0;
   #held: Buffer[] = [];
   #scan: EventStreamScan | undefined;
+  #rewriter: EventRewriter | undefined;
   /** `held`: collecting; `waiting`: may not send yet; `open`: bytes pass through; `over`: answered. */
   #state: 'held' | 'waiting' | 'open' | 'over' = 'held';
   #upstreamEnded = false;
   /** What broke the answer while it had to wait. */
   #brokenBy: GatewayError | undefined;
+  /** Why nothing of the answer may pass, found out while it had to wait. */
+  #refusedBy: unknown;
   #before: Promise<unknown> | undefined;
   #extra: Record<string, string> | undefined;
 
@@ -79,7 +87,9 @@ export class AnswerRelay implements ExchangeSink {
       this.#before.catch(() => {});
     }
     if (status === 200 && this.#contentType.startsWith('text/event-stream')) {
+      const { slug, rewrite } = this.#options;
       this.#scan = new EventStreamScan();
+      this.#rewriter = rewrite && new EventRewriter(slug, rewrite);
       this.#release(() => this.#openStream());
     }
   }
@@ -87,18 +97,50 @@ export class AnswerRelay implements ExchangeSink {
   onData(chunk: Buffer): boolean {
     this.#bytes += chunk.length;
     this.#scan?.feed(chunk);
+    return this.#rewriter === undefined
+      ? this.#pass(chunk)
+      : this.#rewritten((rewriter) => this.#pass(rewriter.feed(chunk)));
+  }
+
+  #pass(bytes: Buffer): boolean {
     if (this.#state === 'open') {
-      return this.#options.answer.write(chunk);
+      return bytes.length === 0 || this.#options.answer.write(bytes);
     }
-    this.#held.push(chunk);
-    if (this.#state === 'held' && this.#bytes > MAX_HELD) {
+    this.#held.push(bytes);
+    if (this.#state === 'held' && this.#bytes > MAX_HELD && this.#options.rewrite === undefined) {
       this.#release(() => this.#openJson());
+    } else if (this.#state === 'held' && this.#bytes > MAX_REWRITTEN) {
+      this.#refuse(tooLargeToRewrite(this.#options.slug));
     }
     return this.#state !== 'waiting';
   }
 
+  /** What cannot be rewritten does not pass; the client gets the error as its answer. */
+  #rewritten(pass: (rewriter: EventRewriter) => boolean): boolean {
+    try {
+      return this.#rewriter === undefined || pass(this.#rewriter);
+    } catch (error) {
+      this.#refuse(error);
+      return true;
+    }
+  }
+
+  #refuse(error: unknown): void {
+    const { answer, id } = this.#options;
+    this.#exchange?.abort();
+    if (this.#state === 'open') {
+      answer.end(id === undefined ? '' : messageEvent(errorResponse(id, failureOf(error))));
+      this.#finish(statusOfError(error));
+    } else if (this.#state === 'held') {
+      this.#release(() => this.#fail(error));
+    } else if (this.#state === 'waiting') {
+      this.#refusedBy = error;
+    }
+  }
+
   onEnd(): void {
     this.#upstreamEnded = true;
+    this.#rewritten((rewriter) => this.#pass(rewriter.end()));
     if (this.#state === 'held') {
       this.#release(() => this.#answerHeld());
     } else if (this.#state === 'open') {
@@ -137,7 +179,9 @@ export class AnswerRelay implements ExchangeSink {
   }
 
   #openStream(): void {
-    this.#options.answer.startStream(() => this.#scan?.isBetweenEvents ?? false, this.#extra);
+    // What is rewritten goes on in whole events.
+    const isQuiet = () => this.#rewriter !== undefined || (this.#scan?.isBetweenEvents ?? false);
+    this.#options.answer.startStream(isQuiet, this.#extra);
     this.#passThrough();
   }
 
@@ -158,7 +202,9 @@ export class AnswerRelay implements ExchangeSink {
     const held = this.#held;
     this.#held = [];
     const flowing = held.map((chunk) => answer.write(chunk)).every(Boolean);
-    if (this.#brokenBy !== undefined) {
+    if (this.#refusedBy !== undefined) {
+      this.#refuse(this.#refusedBy);
+    } else if (this.#brokenBy !== undefined) {
       this.#endBroken(this.#brokenBy);
     } else if (this.#upstreamEnded) {
       this.#endOpen();
@@ -171,7 +217,7 @@ export class AnswerRelay implements ExchangeSink {
     const { id, slug } = this.#options;
     const unanswered = this.#scan !== undefined && id !== undefined && this.#scan.status === undefined;
     if (unanswered && !this.#scan?.isResumable) {
-      this.#endBroken(new GatewayError('bad_gateway', `The upstream "${slug}" ended its stream without an answer.`));
+      this.#endBroken(endedWithoutAnswer(slug));
       return;
     }
     this.#options.answer.end();
@@ -209,8 +255,17 @@ export class AnswerRelay implements ExchangeSink {
       this.#fail(notAnAnswer(slug, this.#status, this.#contentType));
       return;
     }
-    answer.sendJson(this.#status, body, this.#extra);
-    this.#finish(status);
+    try {
+      answer.sendJson(this.#status, this.#whole(body), this.#extra);
+      this.#finish(status);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #whole(body: Buffer): string | Buffer {
+    const { slug, rewrite } = this.#options;
+    return (rewrite && rewriteAnswer(slug, body.toString(), rewrite)) ?? body;
   }
 
   /** To a notification, a response, GET or DELETE the upstream answers with a status, and with a body only for an error. */

@@ -13,9 +13,11 @@ export function statusOfAnswer(text: string): OutcomeStatus | undefined {
     return 'ok';
   }
   const answer = parseObject(text);
-  if (answer === undefined) {
-    return undefined;
-  }
+  return answer === undefined ? undefined : statusOfMessage(answer);
+}
+
+/** How a call ended, by the upstream's JSON-RPC answer; undefined when it is neither a result nor an error. */
+export function statusOfMessage(answer: JsonObject): OutcomeStatus | undefined {
   if (answer['error'] !== undefined) {
     return 'rpc_error';
   }

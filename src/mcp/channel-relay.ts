@@ -6,11 +6,12 @@ import type { ForwardEnd } from '../pipeline/call.ts';
 import type { Channel, ChannelClient, Channels } from '../upstream/channels.ts';
 import { keepAlive, messageEvent, onClose, startEventStream, writeEvent } from './answer.ts';
 import { statusOfAnswer } from './answer-scan.ts';
-import type { ClientAnswer } from './client-answer.ts';
 import { declaresUrlElicitation } from './elicitation.ts';
 import { errorResponse, failureOf } from './errors.ts';
 import type { UpstreamPost, UpstreamRequest } from './exchange.ts';
-import { type ClientMessage, isFragile, type JsonObject, parseExactly } from './json-rpc.ts';
+import { exactValue } from './json-rpc.ts';
+import { createLazyStream } from './lazy-stream.ts';
+import { rewriteMessage } from './rewrite.ts';
 import type { Session, Sessions } from './sessions.ts';
 
 export interface ChannelRelayDeps {
@@ -59,11 +60,10 @@ export function createChannelRelay(deps: ChannelRelayDeps) {
     const channel = await channels.open(request.upstream, client, 'legacy');
     startEventStream(response, request.requestId);
     const stopKeepAlive = keepAlive(response);
-    const detach = channel.attach(
-      client,
-      (message) => writeEvent(response, messageEvent(JSON.stringify(message))),
-      () => response.end(),
-    );
+    const detach = channel.attach(client, {
+      send: (message) => writeEvent(response, messageEvent(JSON.stringify(message))),
+      onEnd: () => response.end(),
+    });
     await new Promise<void>((resolve) => onClose(response, resolve));
     stopKeepAlive();
     detach();
@@ -115,15 +115,10 @@ function clientOf(request: UpstreamRequest): ChannelClient {
 function tell(channel: Channel, client: ChannelClient, post: UpstreamPost): void {
   const { message } = post;
   if (message.kind === 'response') {
-    channel.respond(client, valueOf(message));
+    channel.respond(client, exactValue(message));
   } else if (message.method !== 'notifications/initialized') {
-    channel.notify(client, valueOf(message));
+    channel.notify(client, exactValue(message));
   }
-}
-
-/** The message as it is sent on: with its numbers as they were written, where parsing may have changed them. */
-function valueOf({ text, value }: ClientMessage): JsonObject {
-  return isFragile(text) ? (parseExactly(text) ?? value) : value;
 }
 
 /** Answers with JSON, or with an event stream as soon as the upstream says something before its answer. */
@@ -139,7 +134,8 @@ async function answerRequest(
   const stream = createLazyStream(answer, before);
   const { signal } = gone;
   try {
-    const result = await channel.request(valueOf(message), { client, signal, onMessage: stream.send });
+    const given = await channel.request(exactValue(message), { client, signal, onMessage: stream.send });
+    const result = post.rewrite === undefined ? given : rewriteMessage(given, post.rewrite);
     await before;
     await stream.flush();
     const json = JSON.stringify(result);
@@ -152,30 +148,6 @@ async function answerRequest(
     await stream.flush();
     throw error;
   }
-}
-
-/** An event stream that begins with its first message, and not before `before` resolved. */
-function createLazyStream(answer: ClientAnswer, before: Promise<unknown> | undefined) {
-  let opened: Promise<void> | undefined;
-  let bytes = 0;
-
-  async function open(): Promise<void> {
-    await before;
-    answer.startStream();
-  }
-
-  return {
-    /** Resolves when everything that was to be sent so far has been, or never will be. */
-    flush: async () => opened?.catch(() => {}),
-    bytes: () => bytes,
-    send: (message: JsonObject): void => {
-      opened ??= open();
-      const json = JSON.stringify(message);
-      bytes += json.length;
-      // The answer to the call reports what went wrong with `before`.
-      opened.then(() => answer.sendEvent(json)).catch(() => {});
-    },
-  };
 }
 
 /** Answers with the failure, but not before the decision is durable; when it is not, that is the answer. */

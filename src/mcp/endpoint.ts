@@ -2,27 +2,30 @@ import type { DecisionWatch } from '../decisions/decision-watch.ts';
 import { GatewayError } from '../domain/errors.ts';
 import { hasScope, type Principal, type Scope } from '../domain/principal.ts';
 import { isGateway, type Target } from '../domain/target.ts';
-import type { Upstream } from '../domain/upstream.ts';
 import { admit, callScopes } from '../pipeline/call.ts';
+import type { EraBook } from '../upstream/era.ts';
 import { MODERN_VERSION } from '../upstream/gateway-client.ts';
 import { sendEmpty } from './answer.ts';
 import { ClientAnswer } from './client-answer.ts';
+import type { ComposedFace } from './composed/composed-face.ts';
 import { streamDecisions } from './decision-stream.ts';
 import { LEGACY_VERSIONS, readEnvelope } from './envelope.ts';
-import type { EraGate } from './era-gate.ts';
-import type { HttpRequest, HttpResponse, McpRequest, UpstreamPost, UpstreamRequest } from './exchange.ts';
+import { failureOf } from './errors.ts';
+import type { HttpRequest, HttpResponse, McpPost, McpRequest, UpstreamPost, UpstreamRequest } from './exchange.ts';
 import { acceptsAnswers } from './forwarded-headers.ts';
-import { type GovernDeps, govern, relayOf } from './govern.ts';
 import { type ClientMessage, InvalidMessageError, parseMessage } from './json-rpc.ts';
-import { isGoverned } from './methods.ts';
+import { isSameEra } from './pairing.ts';
+import { type PassThroughDeps, passThrough, relayOf } from './pass-through.ts';
 import type { Session, Sessions } from './sessions.ts';
 import { guardStream } from './stream-guard.ts';
 
-export interface McpEndpointDeps extends GovernDeps {
+export interface McpEndpointDeps extends PassThroughDeps {
   readonly sessions: Sessions;
   /** Notes an ended session for all replicas. */
   readonly endSession: (session: Session) => Promise<void>;
-  readonly eraGate: EraGate;
+  readonly eras: Pick<EraBook, 'erasOf' | 'probe'>;
+  /** Answers what is sent to a gateway, or to an upstream that does not speak the client's era. */
+  readonly composed: ComposedFace;
   readonly watch: DecisionWatch;
   readonly readBody: (request: HttpRequest) => Buffer | Promise<Buffer>;
   /** Aborted when the process stops: streams that only listen end then. */
@@ -71,23 +74,33 @@ async function handlePost(deps: McpEndpointDeps, arrival: McpArrival): Promise<v
     return answer.sendError(id, notAcceptable, 406);
   }
   const session = era === 'legacy' ? await findSession(deps, arrival, target, message.method) : undefined;
-  const upstream = requireUpstream(target);
-  const post: UpstreamPost = { ...arrival, target, upstream, era, answer, message, body, session };
-  const refusal = await deps.eraGate.check(post);
-  if (refusal !== undefined) {
-    return answer.sendError(id, refusal.error, refusal.status);
+  const post: McpPost = { ...arrival, target, era, answer, message, body, session };
+  const isListening = message.method === 'subscriptions/listen';
+  const upstreamPost = isGateway(target) ? undefined : { ...post, upstream: target };
+  if (upstreamPost !== undefined) {
+    const isSame = await canPass(deps, upstreamPost);
+    if (isSame === undefined) {
+      return;
+    }
+    if (isSame) {
+      const run = () => passThrough(deps, upstreamPost);
+      return isListening ? listen(deps, post, callScopes, run) : run();
+    }
   }
-  return isGoverned(message) ? govern(deps, post) : pass(deps, post);
+  if (era === 'legacy' && session === undefined && message.method !== 'initialize') {
+    throw missingSession();
+  }
+  return isListening ? listenComposed(deps, post) : deps.composed.post(post, deps.stopping);
 }
 
-/** Everything else is forwarded and counted, but for what answers the gateway itself. */
-async function pass(deps: McpEndpointDeps, post: UpstreamPost): Promise<void> {
-  if (await deps.approvalGate.take(post)) {
-    return post.answer.sendEmpty(202);
+/** True when the message can pass as it is; undefined when it was answered, because its upstream could not be asked what it speaks. */
+async function canPass(deps: McpEndpointDeps, post: UpstreamPost): Promise<boolean | undefined> {
+  try {
+    return await isSameEra(deps.eras, post);
+  } catch (error) {
+    post.answer.sendError(post.message.id ?? null, failureOf(error));
+    return undefined;
   }
-  deps.call.usage.countRequest(post.upstream.id);
-  const forward = async () => void (await relayOf(deps, post.upstream).post(post));
-  return post.message.method === 'subscriptions/listen' ? listen(deps, post, callScopes, forward) : forward();
 }
 
 async function handleGet(deps: McpEndpointDeps, arrival: McpArrival): Promise<void> {
@@ -105,10 +118,17 @@ async function handleGet(deps: McpEndpointDeps, arrival: McpArrival): Promise<vo
   }
   const target = await admit(deps.call, arrivalOf(arrival));
   const session = await findSession(deps, arrival, target, '');
-  const upstream = requireUpstream(target);
-  deps.call.usage.countRequest(upstream.id);
-  const stream = { ...arrival, target, upstream, session };
-  return listen(deps, stream, callScopes, async () => void (await relayOf(deps, upstream).openStream(stream)));
+  const stream = { ...arrival, target, session };
+  if (isGateway(target) || session?.bridged === true) {
+    // The header that names it is there, so it was found.
+    const own = { ...stream, session: session as Session };
+    return listen(deps, stream, callScopes, () => deps.composed.openStream(own));
+  }
+  deps.call.usage.countRequest(target.id);
+  const toUpstream = { ...stream, upstream: target };
+  const rewrite = deps.lists.rewriteOfStream(toUpstream);
+  const run = async () => void (await relayOf(deps, target).openStream({ ...toUpstream, rewrite }));
+  return listen(deps, stream, callScopes, run);
 }
 
 /** Runs a stream that only listens, and ends it when its caller loses the right to it. */
@@ -117,13 +137,26 @@ async function listen(
   stream: McpRequest,
   anyOf: readonly Scope[],
   run: () => Promise<void>,
+  end?: () => void,
 ): Promise<void> {
-  const release = guardStream({ config: deps.call.config, stopping: deps.stopping }, stream, anyOf);
+  const release = guardStream({ config: deps.call.config, stopping: deps.stopping }, stream, anyOf, end);
   try {
     await run();
   } finally {
     release();
   }
+}
+
+/** The same for a stream that the gateway itself ends in order (specification 2026-07-28, basic/patterns/subscriptions, section Graceful Closure). */
+function listenComposed(deps: McpEndpointDeps, post: McpPost): Promise<void> {
+  const ending = new AbortController();
+  return listen(
+    deps,
+    post,
+    callScopes,
+    () => deps.composed.post(post, ending.signal),
+    () => ending.abort(),
+  );
 }
 
 async function handleDelete(deps: McpEndpointDeps, arrival: McpArrival): Promise<void> {
@@ -134,11 +167,14 @@ async function handleDelete(deps: McpEndpointDeps, arrival: McpArrival): Promise
     throw new GatewayError('validation_failed', `DELETE ends a session: name it with the header 'Mcp-Session-Id'.`);
   }
   await deps.endSession(session);
-  const upstream = requireUpstream(target);
-  const ended: UpstreamRequest = { ...arrival, target, upstream, session };
-  await (upstream.transport.kind === 'streamable_http'
-    ? deps.streamable.endSession(ended)
-    : deps.channels.endSession(ended, session));
+  if (isGateway(target) || session.bridged === true) {
+    await deps.composed.endSession({ ...arrival, target, session });
+  } else {
+    const ended: UpstreamRequest = { ...arrival, target, upstream: target, session };
+    await (target.transport.kind === 'streamable_http'
+      ? deps.streamable.endSession(ended)
+      : deps.channels.endSession(ended, session));
+  }
   sendEmpty(arrival.response, arrival.requestId, 200);
 }
 
@@ -155,7 +191,7 @@ async function findSession(
   }
   if (typeof token !== 'string') {
     if (isGateway(target) || target.transport.kind !== 'streamable_http') {
-      throw new GatewayError('validation_failed', `The header 'Mcp-Session-Id' is missing: send 'initialize' first.`);
+      throw missingSession();
     }
     return undefined;
   }
@@ -166,11 +202,8 @@ async function findSession(
   return session;
 }
 
-function requireUpstream(target: Target): Upstream {
-  if (isGateway(target)) {
-    throw new GatewayError('internal', 'Gateways are not served yet.');
-  }
-  return target;
+function missingSession(): GatewayError {
+  return new GatewayError('validation_failed', `The header 'Mcp-Session-Id' is missing: send 'initialize' first.`);
 }
 
 const readScopes: readonly Scope[] = ['gateway:read'];

@@ -5,6 +5,7 @@ import type { Target } from '../domain/target.ts';
 import type { Era, Upstream } from '../domain/upstream.ts';
 import type { ClientAnswer } from './client-answer.ts';
 import type { ClientMessage } from './json-rpc.ts';
+import type { Rewrite } from './rewrite.ts';
 import type { Session } from './sessions.ts';
 
 /** A request as HTTP/1.1 and HTTP/2 both give it. */
@@ -34,7 +35,15 @@ export interface McpPost extends McpRequest {
 }
 
 /** A request that goes to one upstream. */
-export type UpstreamRequest = McpRequest & { readonly upstream: Upstream };
+export type UpstreamRequest = McpRequest & {
+  readonly upstream: Upstream;
+  /** What results go through on their way to the client; absent = their bytes pass. */
+  readonly rewrite?: Rewrite | undefined;
+};
 
 /** A POST that goes to one upstream. */
-export type UpstreamPost = McpPost & { readonly upstream: Upstream };
+export type UpstreamPost = McpPost &
+  UpstreamRequest & {
+    /** Sent to the upstream in place of the client's headers; absent = those that may be forwarded. */
+    readonly headers?: Record<string, string>;
+  };

@@ -1,47 +1,53 @@
 import { type ErrorReason, GatewayError } from '../domain/errors.ts';
+import type { Gateway } from '../domain/gateway.ts';
+import { addressOf } from '../domain/target.ts';
 import type { Upstream } from '../domain/upstream.ts';
-import { type Call, type CallDeps, type Forward, runCall } from '../pipeline/call.ts';
+import { type Call, type CallDeps, type Forward, type ForwardEnd, runCall } from '../pipeline/call.ts';
 import type { Ruling } from '../pipeline/decide-call.ts';
 import { refuseCall } from '../pipeline/refuse-call.ts';
 import { type ApprovalGate, mayRequireInput } from './approval-gate.ts';
 import type { ApprovalRetry } from './approval-retry.ts';
 import { argumentsText } from './arguments-text.ts';
-import type { ChannelRelay } from './channel-relay.ts';
 import { failureOf, refusalCodes } from './errors.ts';
-import type { UpstreamPost } from './exchange.ts';
+import type { McpPost } from './exchange.ts';
 import { type ClientMessage, InvalidMessageError, isFragile, parseExactly } from './json-rpc.ts';
-import { targetOf } from './methods.ts';
 import { refusalOf, whyNotApproved } from './refusal.ts';
-import type { StreamableRelay } from './streamable-relay.ts';
 
 export interface GovernDeps {
   readonly call: CallDeps;
   readonly approvalGate: ApprovalGate;
-  readonly streamable: StreamableRelay;
-  readonly channels: ChannelRelay;
 }
 
-/** A request that needs a Decision goes the path of a call. */
-export async function govern(deps: GovernDeps, post: UpstreamPost): Promise<void> {
+/** What the arguments of a call are known as: with every number as written, or with what the digest must cover instead. */
+export type CallArguments = Pick<Call, 'arguments' | 'exactText'>;
+
+/** Where a governed request goes, and as what. */
+export interface Route {
+  readonly upstream: Upstream;
+  /** The gateway that composed it; absent = the request named the upstream itself. */
+  readonly gateway?: Gateway;
+  /** What it acts on, as the upstream knows it. */
+  readonly tool: string | undefined;
+  /** As the upstream gets them. */
+  readonly arguments: CallArguments;
+  /** Sends the client's request on to the upstream of the decided call; see {@link Forward}. */
+  readonly forward: (post: McpPost, call: Call, committed?: Promise<void>) => Promise<ForwardEnd>;
+}
+
+/** A request that needs a Decision goes the path of a call: decided as what its upstream will get, then sent there. */
+export async function govern(deps: GovernDeps, post: McpPost, route: Route): Promise<void> {
   const { answer, message } = post;
   const id = message.id ?? null;
-  const { tool, missing } = targetOf(message);
-  if (missing !== undefined) {
-    return answer.sendError(id, {
-      code: -32602,
-      message: `'params.${missing}' must be a string of usual length`,
-    });
-  }
-  const call = callOf(post, tool);
+  const call = callOf(post, route);
   try {
     const { approvalGate } = deps;
     const retry = approvalGate.mayBeRetry(post) ? await approvalGate.readRetry(post, call) : undefined;
     if (retry !== undefined && isSettledAgainst(retry)) {
       return await refuseRetry(deps, call, retry);
     }
-    const current: UpstreamPost = retry === undefined ? post : { ...post, ...retry.post };
-    const forward: Forward = ({ upstream, principal }, committed) =>
-      relayOf(deps, upstream).post({ ...current, upstream, principal }, committed);
+    const current: McpPost = retry === undefined ? post : { ...post, ...retry.post };
+    const forward: Forward = (decided, committed) =>
+      route.forward({ ...current, principal: decided.principal }, decided, committed);
     const ruling = await runCall(deps.call, call, forward, approvalGate.waitOf(current, retry));
     if (ruling.decision.effect !== 'allow') {
       await answerRefusal(deps, current, ruling, retry);
@@ -69,11 +75,6 @@ const accessReasons: readonly ErrorReason[] = [
   'invalid_api_key',
 ];
 
-/** What carries requests to this upstream. */
-export function relayOf(deps: Pick<GovernDeps, 'streamable' | 'channels'>, upstream: Upstream) {
-  return upstream.transport.kind === 'streamable_http' ? deps.streamable : deps.channels;
-}
-
 function isSettledAgainst({ approval, isDeclined }: ApprovalRetry): boolean {
   return isDeclined || approval.state === 'denied' || approval.state === 'expired';
 }
@@ -91,7 +92,7 @@ async function refuseRetry(deps: GovernDeps, call: Call, { approval, isDeclined,
 /** A client that can is asked to open the approval's page, everybody else gets the error. */
 async function answerRefusal(
   deps: GovernDeps,
-  post: UpstreamPost,
+  post: McpPost,
   ruling: Ruling,
   retry: ApprovalRetry | undefined,
 ): Promise<void> {
@@ -108,26 +109,27 @@ async function answerRefusal(
   answer.sendError(id, refusalOf(era, ruling));
 }
 
-function callOf(post: UpstreamPost, tool: string | undefined): Call {
-  const { requestId, principal, upstream, message, authenticate } = post;
+function callOf(post: McpPost, { upstream, gateway, tool, arguments: args }: Route): Call {
+  const { requestId, principal, target, message, authenticate } = post;
   return {
     requestId,
     face: 'mcp',
     principal,
-    slug: upstream.slug,
+    slug: addressOf(target),
     method: message.method,
     authenticate,
     upstream,
+    ...(gateway === undefined ? {} : { gateway }),
     era: post.era,
     tool,
-    ...argumentsOf(message),
+    ...args,
     session: post.session?.id,
     requestBytes: post.body.length,
   };
 }
 
-/** The call's arguments with every number as written, or, for a message too long for that, what the digest must cover instead. */
-function argumentsOf({ params, text }: ClientMessage): Pick<Call, 'arguments' | 'exactText'> {
+/** The arguments of a request as its client wrote them. */
+export function argumentsOf({ params, text }: ClientMessage): CallArguments {
   const args = params?.['arguments'];
   if (args === undefined || !isFragile(text)) {
     return { arguments: args };

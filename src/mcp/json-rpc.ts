@@ -242,3 +242,8 @@ export function parseExactly(text: string, maxLength = MAX_EXACT): JsonObject | 
   // It was parsed before, and was an object.
   return message as JsonObject;
 }
+
+/** The message as it is sent on: with its numbers as they were written, where parsing may have changed them. */
+export function exactValue({ text, value }: Pick<ClientMessage, 'text' | 'value'>): JsonObject {
+  return isFragile(text) ? (parseExactly(text) ?? value) : value;
+}

@@ -1,4 +1,5 @@
 import { nameFields } from './envelope.ts';
+import type { RpcError } from './errors.ts';
 import type { ClientMessage } from './json-rpc.ts';
 import { UNGOVERNED_METHODS } from './known-methods.ts';
 
@@ -23,4 +24,9 @@ export function targetOf(message: ClientMessage): { tool: string | undefined; mi
   return typeof tool === 'string' && tool !== '' && tool.length <= MAX_NAME[field]
     ? { tool }
     : { tool: undefined, missing: field };
+}
+
+/** The error for a request without what it acts on. */
+export function missingParam(field: 'name' | 'uri'): RpcError {
+  return { code: -32602, message: `'params.${field}' must be a string of usual length` };
 }

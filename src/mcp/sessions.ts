@@ -14,6 +14,8 @@ export interface Session {
   readonly upstreamSessionId?: string;
   /** What the client said in `initialize`, to open a stdio process or SSE connection for it on any replica. */
   readonly initializeParams?: JsonObject;
+  /** True for a session with a gateway, or with an upstream of the other era: the gateway itself answers what is asked in it. */
+  readonly bridged?: boolean;
   /** True when the client said in `initialize` that it can ask its user to open a URL. */
   readonly elicitsUrl?: boolean;
   /** Unix milliseconds after which the id is no longer accepted. */

@@ -8,7 +8,7 @@ import type { McpRequest } from './exchange.ts';
 const CHECK_MS = 1_000;
 
 export interface StreamGuardDeps {
-  readonly config: Pick<HotConfig, 'findUpstream' | 'findGateway'>;
+  readonly config: Pick<HotConfig, 'findUpstream' | 'findGateway' | 'upstreams'>;
   /** Aborted when the process stops. */
   readonly stopping: AbortSignal;
 }
@@ -17,8 +17,12 @@ export interface StreamGuardDeps {
  * Ends a stream that only listens, in order, when its caller may not have it any more or the process stops; the returned function
  * stops watching over it.
  */
-export function guardStream(deps: StreamGuardDeps, stream: McpRequest, anyOf: readonly Scope[]): () => void {
-  const end = () => stream.response.end();
+export function guardStream(
+  deps: StreamGuardDeps,
+  stream: McpRequest,
+  anyOf: readonly Scope[],
+  end: () => void = () => stream.response.end(),
+): () => void {
   const stopChecking = watchAccess(deps, stream, anyOf, end);
   deps.stopping.addEventListener('abort', end);
   return () => {

@@ -56,7 +56,8 @@ export function createStreamableRelay(deps: StreamableRelayDeps) {
     }
     const hasSession = request.session?.upstreamSessionId !== undefined;
     return new Promise((resolve) => {
-      const relay = new AnswerRelay({ ...options, slug: upstream.slug, hasSession }, (end) => {
+      const { slug } = upstream;
+      const relay = new AnswerRelay({ ...options, slug, hasSession, rewrite: request.rewrite }, (end) => {
         deps.onEnd(upstream, end.status);
         resolve(end);
       });
@@ -67,8 +68,8 @@ export function createStreamableRelay(deps: StreamableRelayDeps) {
   return { post, openStream, endSession };
 }
 
-function headersOf(request: McpRequest): { headers: Record<string, string> } {
-  return { headers: forwardedHeaders(request.request.headers, request.session?.upstreamSessionId) };
+function headersOf(request: McpRequest & Pick<UpstreamPost, 'headers'>): { headers: Record<string, string> } {
+  return { headers: request.headers ?? forwardedHeaders(request.request.headers, request.session?.upstreamSessionId) };
 }
 
 /**

@@ -25,21 +25,6 @@ export function isAnswerStatus(status: number): boolean {
   );
 }
 
-/** The error for what an upstream sent in place of an MCP answer; tells the operator what to check. */
-export function notAnAnswer(slug: string, status: number, contentType: string): GatewayError {
-  if (status === 401 || status === 403) {
-    return new GatewayError(
-      'bad_gateway',
-      `The upstream "${slug}" refused the gateway's credentials (HTTP ${status}). An operator can set new ones with UpdateUpstream.`,
-    );
-  }
-  const what = status === 200 ? `is no JSON-RPC message (content type '${contentType}')` : `has HTTP status ${status}`;
-  return new GatewayError(
-    'bad_gateway',
-    `The answer of the upstream "${slug}" ${what}. Check its log, and that its URL is its MCP endpoint.`,
-  );
-}
-
 /** The outcome of a call that failed so. */
 export function statusOfError(error: unknown): OutcomeStatus {
   return error instanceof GatewayError && error.reason === 'upstream_timeout' ? 'timeout' : 'upstream_error';

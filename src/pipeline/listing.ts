@@ -40,6 +40,9 @@ interface ListMemo {
   readonly choices: Map<string, WeakRef<readonly object[]>>;
 }
 
+/** Choices of one list that are remembered; a list outlives many changes of policies. */
+const MAX_CHOICES = 100;
+
 /** Makes it; a list that a principal has seen costs nothing until policies change. */
 export function createListing({ config, policies }: ListingDeps): Listing {
   const memos = new WeakMap<readonly object[], ListMemo>();
@@ -94,6 +97,9 @@ function choose<Item extends object>(
   const known = choices.get(key)?.deref() as readonly Item[] | undefined;
   if (known !== undefined) {
     return known;
+  }
+  if (choices.size >= MAX_CHOICES) {
+    choices.clear();
   }
   choices.set(key, new WeakRef(seen));
   return seen;

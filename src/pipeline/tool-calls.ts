@@ -51,8 +51,6 @@ export interface ToolCallsDeps {
   readonly listing: Listing;
 }
 
-export type ToolCalls = ReturnType<typeof createToolCalls>;
-
 /** Tool calls for code that does not speak MCP: the same path as a call on the MCP face, with the gateway as the upstream's client. */
 export function createToolCalls({ call: deps, client, compositions, listing }: ToolCallsDeps) {
   /** The tools that the caller might be allowed to call, with some arguments at some time; of a gateway all of them, also where its clients search. */

@@ -118,7 +118,7 @@ function checkHeader(value: string): string | undefined {
 
 /** A text that an argument begins with could become an option of the command; a number may be negative. */
 function checkArgument(value: string): string | undefined {
-  const option = value.startsWith('-') && !/^-\d/.test(value);
+  const option = value.startsWith('-') && !Number.isFinite(Number(value));
   return option ? 'must not begin with a hyphen, because an argument begins with it' : undefined;
 }
 

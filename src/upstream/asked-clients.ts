@@ -7,6 +7,8 @@ import { errorAnswer, type JsonObject } from './message.ts';
 /** Where a request of the upstream was delivered: the stream of a client's request, or its listening stream. */
 export type Via = InFlight | Listener;
 
+const MAX_ASKED = 1000;
+
 interface Asked {
   readonly upstreamId: unknown;
   readonly client: ChannelClient;
@@ -23,6 +25,11 @@ export class AskedClients {
 
   constructor(send: (message: JsonObject) => void) {
     this.#send = send;
+  }
+
+  /** True when no more questions can be remembered. */
+  get isFull(): boolean {
+    return this.#asked.size >= MAX_ASKED;
   }
 
   ask(message: JsonObject, via: Via): void {

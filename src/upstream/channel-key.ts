@@ -10,11 +10,15 @@ export function sharingOf(upstream: Upstream): ConnectionSharing {
 
 /**
  * Clients with an equal key share a connection: those of one session, of one principal with equal protocol version and
- * capabilities, or all. Modern clients have no session and say their capabilities with each request, so theirs are shared per principal.
+ * capabilities, or all. Modern clients have no session and say their capabilities with each request, so theirs are shared per principal;
+ * over streamable HTTP, where nothing of a modern exchange outlives it, by all.
  */
 export function channelKey(upstream: Upstream, client: ChannelClient, era: Era): string {
   const sharing = sharingOf(upstream);
   const parts: unknown[] = [upstream.id, upstream.revision, era];
+  if (upstream.transport.kind === 'streamable_http' && era === 'modern') {
+    return JSON.stringify(parts);
+  }
   if (sharing === 'per_session' && era === 'legacy') {
     parts.push('session', client.sessionId, client.principalId);
   } else if (sharing !== 'per_upstream') {
@@ -28,7 +32,7 @@ export function channelKey(upstream: Upstream, client: ChannelClient, era: Era):
 }
 
 /** A copy with the keys of all objects in order, so that equal values have equal JSON. */
-function sorted(value: unknown): unknown {
+export function sorted(value: unknown): unknown {
   if (Array.isArray(value)) {
     return value.map(sorted);
   }

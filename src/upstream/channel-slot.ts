@@ -1,16 +1,20 @@
 import { GatewayError } from '../domain/errors.ts';
 import type { Era, Upstream } from '../domain/upstream.ts';
-import type { Channel, ChannelClient } from './channel.ts';
+import type { Channel, ChannelClient, ChannelListener } from './channel.ts';
 import { sharingOf } from './channel-key.ts';
 import type { UpstreamLog } from './connection.ts';
+import { type ConnectionLife, connectionLifeOf, HTTP_IDLE_MS, hasHttpSession } from './connection-life.ts';
+import type { ConnectionLimit } from './connection-limit.ts';
 import type { OpenConnection } from './connections.ts';
-import { initializeParamsFor } from './gateway-client.ts';
-import { Listeners } from './listeners.ts';
-import { isObject, type JsonObject } from './message.ts';
+import { initialize } from './initialize.ts';
+import { type Listener, Listeners } from './listeners.ts';
+import { LiveConnections } from './live-connections.ts';
+import type { JsonObject } from './message.ts';
 import { Multiplexer } from './multiplexer.ts';
-import type { ProcessLimit } from './process-limit.ts';
+import { createReopening } from './reopening.ts';
+import { createRepeatLost } from './repeat-lost.ts';
 import { RestartDelay } from './restart-delay.ts';
-import { GATEWAY_CLIENT } from './routes.ts';
+import { changed, closedAtOnce, full } from './slot-errors.ts';
 
 export interface ChannelSlotOptions {
   readonly openConnection: OpenConnection;
@@ -20,68 +24,88 @@ export interface ChannelSlotOptions {
   readonly era: Era;
   /** The first client; what it said in `initialize` is said to the upstream. */
   readonly client: ChannelClient;
-  readonly limit: ProcessLimit;
-  /** Ends a process of the same upstream that can be spared; false when there is none. */
+  readonly limit: ConnectionLimit;
+  /** Ends a connection under the same limit that can be spared; false when there is none. */
   readonly evict: () => boolean;
+  /** How long a session or stream over HTTP may be without a call. */
+  readonly httpIdleMs?: number;
 }
 
-/** An SSE stream without a call for this long is closed; stdio upstreams have a setting for it. */
-const SSE_IDLE_MS = 5 * 60_000;
-/** Shortest wait before a lost connection is opened again without a call. */
-const REOPEN_MS = 500;
-
-/** The place of one shared connection: started when it is needed, restarted after a crash, ended when idle. */
+/** The place of one shared connection: opened when it is needed, made anew when it is lost, ended when idle. */
 export class ChannelSlot {
   readonly upstream: Upstream;
   readonly client: ChannelClient;
+  lastUse = 0;
   readonly #options: ChannelSlotOptions;
-  readonly #listeners = new Listeners();
+  readonly #life: ConnectionLife;
+  readonly #listeners: Listeners;
   readonly #delay: RestartDelay;
-  #multiplexer: Multiplexer | undefined;
+  readonly #connections: LiveConnections;
+  readonly #request: Channel['request'];
+  readonly #reopen: () => void;
+  /** Set while the current connection is ready for calls. */
   #channel: Channel | undefined;
   #opening: Promise<Channel> | undefined;
-  #isEnding = false;
-  #ended: Promise<void> = Promise.resolve();
   #idleTimer: NodeJS.Timeout | undefined;
   #isRetired = false;
-  #lastUse = 0;
+  /** Somebody listened when a connection went away. */
+  #isGapDue = false;
 
   constructor(options: ChannelSlotOptions) {
+    const { upstream, client, now, httpIdleMs = HTTP_IDLE_MS } = options;
     this.#options = options;
-    this.upstream = options.upstream;
-    this.client = options.client;
-    this.#delay = new RestartDelay(options.upstream.slug, options.now);
+    this.upstream = upstream;
+    this.client = client;
+    this.#life = connectionLifeOf(upstream, httpIdleMs);
+    this.#delay = new RestartDelay(upstream.slug, now, this.#life.longestLockMs);
+    this.#connections = new LiveConnections(options.limit);
+    this.#listeners = new Listeners((detached) => this.#onListeners(detached));
+    const connection = () => this.#connection();
+    this.#request = createRepeatLost({ now, connection, onLost: (lost) => this.#leave(lost) });
+    const isWanted = () => this.hasListeners && !this.#isRetired && this.#channel === undefined;
+    this.#reopen = createReopening({ isWanted, open: () => this.open(), delay: this.#delay });
   }
 
-  get lastUse(): number {
-    return this.#lastUse;
+  get hasHttpSession(): boolean {
+    return hasHttpSession(this.upstream, this.#options.era);
   }
 
   get hasListeners(): boolean {
     return this.#listeners.size > 0;
   }
 
-  /** True when a process runs that no call needs right now. */
+  /** True when a connection is open that no call needs right now. */
   get isSpare(): boolean {
-    return this.#channel !== undefined && !this.#isEnding && this.#multiplexer?.inFlight === 0;
+    return this.#ready?.inFlight === 0;
   }
 
   /** True when there is nothing to remember about it. */
   get isUnused(): boolean {
-    return (
-      this.#multiplexer === undefined && this.#opening === undefined && !this.hasListeners && this.#delay.isForgotten
-    );
+    const isClosed = this.#connections.isEmpty && this.#opening === undefined;
+    return isClosed && !this.hasListeners && this.#delay.isForgotten;
   }
 
-  /** The channel, started if need be. */
+  /** The current connection, if calls may use it. */
+  get #ready(): Multiplexer | undefined {
+    const { current } = this.#connections;
+    const isReady = current !== undefined && this.#channel !== undefined && !this.#connections.isEnding(current);
+    return isReady ? current : undefined;
+  }
+
+  /** The channel, if calls may use it now. */
+  get opened(): Channel | undefined {
+    return this.#ready === undefined ? undefined : this.#channel;
+  }
+
+  /** The channel, opened if need be. */
   open(): Promise<Channel> {
-    this.#lastUse = this.#options.now();
-    this.#idleTimer?.refresh();
+    this.#touch();
     if (this.#isRetired) {
-      return Promise.reject(this.#changed());
+      return Promise.reject(changed(this.upstream));
     }
-    if (this.#channel !== undefined && !this.#isEnding) {
-      return Promise.resolve(this.#channel);
+    const { opened } = this;
+    if (opened !== undefined) {
+      return Promise.resolve(opened);
     }
     this.#opening ??= this.#start().finally(() => {
       this.#opening = undefined;
@@ -91,44 +115,46 @@ export class ChannelSlot {
 
   /** Ends the connection now; resolves when nothing of it is left. */
   end(): Promise<void> {
-    if (this.#multiplexer !== undefined && !this.#isEnding) {
-      this.#isEnding = true;
-      this.#options.limit.ending();
-      this.#ended = this.#multiplexer.close();
-    }
-    return this.#ended;
+    return this.#connections.endAll();
   }
 
-  /** The upstream was changed or removed: streams end at once, the connection after its calls. */
+  /** The upstream was changed or removed: streams end at once, connections after their calls. */
   retire(): void {
     this.#isRetired = true;
     this.#listeners.end();
-    this.#multiplexer?.endListens(this.#changed());
+    this.#connections.endListens(changed(this.upstream));
     if (this.isSpare) {
       void this.end();
     }
   }
 
+  #touch(): void {
+    this.lastUse = this.#options.now();
+    this.#idleTimer?.refresh();
+  }
+
   async #start(): Promise<Channel> {
-    await this.#ended;
+    const { era, upstream, client, limit, evict } = this.#options;
+    if (this.#life.isExclusive) {
+      await this.#connections.ended;
+    }
     this.#delay.start();
-    const permit = this.#options.limit.acquire(this.#options.evict);
+    const permit = limit.acquire(evict);
     if (permit === undefined) {
-      throw this.#full();
+      throw full(upstream);
     }
     await permit;
-    const multiplexer = await this.#connect();
+    const connection = await this.#connect();
     try {
-      const channel = this.#channelOf(multiplexer, await this.#initialize(multiplexer));
+      const result = era === 'modern' ? undefined : await initialize(connection, upstream, client);
       if (this.#isRetired) {
-        throw this.#changed();
+        throw changed(upstream);
       }
-      this.#channel = channel;
-      return channel;
+      return this.#makeReady(connection, result);
     } catch (error) {
-      if (!multiplexer.isClosed) {
+      if (!connection.isClosed) {
         this.#noteFailure(error);
-        void this.end();
+        this.#connections.end(connection);
       }
       throw error;
     }
@@ -137,65 +163,100 @@ export class ChannelSlot {
   async #connect(): Promise<Multiplexer> {
     const { openConnection, upstream, era, log, limit } = this.#options;
     try {
-      const connection = await openConnection(upstream);
-      const sharing = sharingOf(upstream);
-      const onIdle = () => this.#onIdle();
-      const onClose = (error: GatewayError) => this.#onClose(error);
-      this.#multiplexer = new Multiplexer({
-        connection,
+      const connection: Multiplexer = new Multiplexer({
+        connection: await openConnection(upstream, era),
         upstream,
         era,
-        sharing,
+        sharing: sharingOf(upstream),
         listeners: this.#listeners,
         log,
-        onIdle,
-        onClose,
+        onIdle: () => this.#onIdle(connection),
+        onLost: (error) => this.#onLost(connection, error),
+        onClose: (error) => this.#onClose(connection, error),
       });
-      this.#idleTimer = setTimeout(() => this.#onIdleTimer(), this.#idleMs()).unref();
-      return this.#multiplexer;
+      this.#connections.current = connection;
+      return connection;
     } catch (error) {
       limit.release(false);
       throw error;
     }
   }
 
-  /** Specification 2025-11-25, basic/lifecycle, section Initialization; undefined for a modern upstream, which has none. */
-  async #initialize(multiplexer: Multiplexer): Promise<JsonObject | undefined> {
-    const { era, upstream, client } = this.#options;
-    if (era === 'modern') {
-      return undefined;
-    }
-    const params = initializeParamsFor(client, sharingOf(upstream));
-    const request = { jsonrpc: '2.0', id: 0, method: 'initialize', params };
-    const options = { client: GATEWAY_CLIENT, signal: new AbortController().signal, onMessage: () => undefined };
-    const { result, error } = await multiplexer.request(request, options);
-    if (!isObject(result)) {
-      const reason = isObject(error) ? String(error['message']) : 'its answer has no result';
-      throw new GatewayError('bad_gateway', `The upstream "${upstream.slug}" refused the initialization: ${reason}`);
-    }
-    await multiplexer.send({ jsonrpc: '2.0', method: 'notifications/initialized' });
-    return result;
-  }
-
-  #channelOf(multiplexer: Multiplexer, initializeResult: JsonObject | undefined): Channel {
-    return {
+  #makeReady(connection: Multiplexer, initializeResult: JsonObject | undefined): Channel {
+    const channel: Channel = {
+      era: this.#options.era,
       initializeResult,
-      request: async (message, options) => {
-        // It may have been ended, as idle, after it was handed out; nothing was sent yet.
-        const isOver = multiplexer.isClosed || this.#isEnding;
-        return isOver ? (await this.open()).request(message, options) : multiplexer.request(message, options);
-      },
-      notify: (client, message) => multiplexer.notify(client, message),
-      respond: (client, message) => multiplexer.respond(client, message),
-      attach: (client, listener, onEnd) =>
-        this.#listeners.attach({ client, send: listener, end: onEnd ?? (() => undefined) }),
+      request: this.#request,
+      notify: (client, message) => this.#connections.notify(client, message),
+      respond: (client, message) => this.#connections.respond(client, message),
+      attach: (client, listener) => this.#attach(client, listener),
     };
+    this.#channel = channel;
+    this.#idleTimer = setTimeout(() => this.#onIdleTimer(), this.#life.idleMs).unref();
+    connection.listen(this.hasListeners);
+    if (this.#isGapDue) {
+      this.#isGapDue = false;
+      this.#listeners.reopened();
+    }
+    return channel;
   }
 
-  #onIdle(): void {
-    this.#idleTimer?.refresh();
-    if (this.#isRetired && this.#channel !== undefined) {
-      void this.end();
+  /** The connection for a call; one that was ended after its channel was handed out is opened again. */
+  #connection(): Multiplexer | Promise<Multiplexer> {
+    const ready = this.#ready;
+    if (ready !== undefined) {
+      this.#touch();
+      return ready;
+    }
+    return this.open().then(() => this.#ready ?? Promise.reject(closedAtOnce(this.upstream)));
+  }
+
+  #attach(client: ChannelClient, listener: ChannelListener): () => void {
+    const detach = this.#listeners.attach(client, listener);
+    if (this.#isRetired) {
+      queueMicrotask(() => this.#listeners.end());
+    }
+    return detach;
+  }
+
+  #onListeners(detached: Listener | undefined): void {
+    if (detached !== undefined) {
+      this.#connections.detached(detached);
+    }
+    this.#ready?.listen(this.hasListeners);
+    this.#reopen();
+  }
+
+  /** The upstream no longer knows the session: what is in flight may end, everything else gets a new one. */
+  #leave(connection: Multiplexer): void {
+    if (connection === this.#connections.current) {
+      this.#connections.leave();
+      this.#afterCurrent();
+    }
+  }
+
+  /** There is no current connection any more. */
+  #afterCurrent(): void {
+    clearTimeout(this.#idleTimer);
+    this.#channel = undefined;
+    this.#isGapDue ||= this.hasListeners;
+  }
+
+  #onLost(connection: Multiplexer, error: GatewayError): void {
+    if (connection === this.#ready) {
+      this.#noteFailure(error);
+      this.#leave(connection);
+      this.#reopen();
+    }
+  }
+
+  #onIdle(connection: Multiplexer): void {
+    const isCurrent = connection === this.#connections.current;
+    if (isCurrent) {
+      this.#idleTimer?.refresh();
+    }
+    if (!isCurrent || (this.#isRetired && this.#channel !== undefined)) {
+      this.#connections.end(connection);
     }
   }
 
@@ -207,55 +268,30 @@ export class ChannelSlot {
     }
   }
 
-  #onClose(error: GatewayError): void {
-    const wasEnding = this.#isEnding;
-    clearTimeout(this.#idleTimer);
-    this.#multiplexer = undefined;
-    this.#channel = undefined;
-    this.#isEnding = false;
-    this.#options.limit.release(wasEnding);
-    if (!wasEnding) {
+  #onClose(connection: Multiplexer, error: GatewayError): void {
+    const wasCurrent = connection === this.#connections.current;
+    const wasEnding = this.#connections.remove(connection);
+    if (wasCurrent) {
+      this.#afterCurrent();
+    }
+    if (wasEnding) {
+      this.#listeners.deaf();
+    } else {
       this.#noteFailure(error);
-      this.#reopenForListeners();
+      this.#reopen();
     }
-  }
-
-  /** Who listens makes no call that would start it again. */
-  #reopenForListeners(): void {
-    if (!this.hasListeners || this.#isRetired) {
-      return;
-    }
-    const reopen = () => {
-      if (this.hasListeners && this.#channel === undefined) {
-        this.open().catch(() => this.#reopenForListeners());
-      }
-    };
-    setTimeout(reopen, Math.max(REOPEN_MS, this.#delay.waitMs)).unref();
   }
 
   #noteFailure(error: unknown): void {
     if (error instanceof GatewayError && error.reason !== 'failed_precondition') {
+      // Where every call tries for itself, the log would repeat each of them.
+      const isNews = this.#life.longestLockMs > 0 || this.#delay.isForgotten;
       this.#delay.failed(error);
-      this.#options.log.warn({ upstream: this.upstream.slug, err: error }, 'the connection to an upstream failed');
+      const { log } = this.#options;
+      log[isNews ? 'warn' : 'debug'](
+        { upstream: this.upstream.slug, err: error },
+        'the connection to an upstream failed',
+      );
     }
-  }
-
-  #idleMs(): number {
-    const { transport } = this.upstream;
-    return transport.kind === 'stdio' ? transport.idleTimeoutMs : SSE_IDLE_MS;
-  }
-
-  #changed(): GatewayError {
-    return new GatewayError(
-      'unavailable',
-      `The upstream "${this.upstream.slug}" was changed or removed meanwhile. Repeat the call.`,
-    );
-  }
-
-  #full(): GatewayError {
-    const message =
-      `The upstream "${this.upstream.slug}" already runs as many processes as it may, and all are busy. ` +
-      'Repeat the call later, or raise its maximum of processes.';
-    return new GatewayError('unavailable', message, { retryAfterMs: 1000 });
   }
 }

@@ -1,3 +1,4 @@
+import type { Era } from '../domain/upstream.ts';
 import type { JsonObject } from './message.ts';
 
 /** Who speaks through a channel: one client session, or one request of a modern client. */
@@ -6,6 +7,8 @@ export interface ChannelClient {
   readonly sessionId: string;
   /** What the client said in `initialize`; absent for modern clients. */
   readonly initializeParams?: JsonObject;
+  /** The gateway's own reading of lists: nothing that the upstream asks, and no log message, is for it. */
+  readonly isCatalogue?: boolean;
 }
 
 export interface ChannelRequestOptions {
@@ -14,10 +17,27 @@ export interface ChannelRequestOptions {
   readonly signal: AbortSignal;
   /** Takes the messages that belong to this request and come before its answer: progress, log messages, requests of the upstream. */
   readonly onMessage: (message: JsonObject) => void;
+  /** Longest silence of the upstream, in milliseconds, instead of the upstream's own. */
+  readonly timeoutMs?: number;
+  /** Headers besides those that the message implies, such as `Mcp-Param-*`; only streamable HTTP has any. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A conversation with a stdio or SSE upstream, shared by the clients that its ConnectionSharing puts together. */
+/** A stream of a client for what the upstream says outside of requests; nothing comes in the modern era, which has `subscriptions/listen`. */
+export interface ChannelListener {
+  send(message: JsonObject): void;
+  /** The upstream was changed or removed; nothing more will come. */
+  onEnd?(): void;
+  /** The connection was lost and made anew: what was said meanwhile is lost, so lists may have changed. */
+  onReopen?(): void;
+  /** Nothing is heard outside of requests, until `onReopen`: the upstream has no stream for it (HTTP 405), or its connection made room. */
+  onDeaf?(): void;
+}
+
+/** A conversation with an upstream over any transport, shared by the clients that its ConnectionSharing puts together. */
 export interface Channel {
+  /** The era in which it speaks with the upstream; requests have to be of that era. */
+  readonly era: Era;
   /** The result of the upstream's `initialize`; undefined in the modern era, which has none. */
   readonly initializeResult: JsonObject | undefined;
   /**
@@ -29,12 +49,15 @@ export interface Channel {
   notify(client: ChannelClient, message: JsonObject): void;
   /** Hands a client's answer to the upstream that asked; false when this client was asked nothing of that id. */
   respond(client: ChannelClient, message: JsonObject): boolean;
-  /** Opens a stream for messages outside of requests; it survives a restart of the process. The result closes it; `onEnd` tells that the upstream was changed or removed. */
-  attach(client: ChannelClient, listener: (message: JsonObject) => void, onEnd?: () => void): () => void;
+  /** Opens a stream for messages outside of requests; it outlives the connection. The result closes it. */
+  attach(client: ChannelClient, listener: ChannelListener): () => void;
 }
 
 /** True when a client declared the capability that a request of the upstream needs, such as `sampling` for `sampling/createMessage`. */
 export function declaresCapability(client: ChannelClient, method: string): boolean {
+  if (client.isCatalogue === true) {
+    return false;
+  }
   const capability = method.split('/')[0] ?? '';
   const declared = client.initializeParams?.['capabilities'];
   return typeof declared === 'object' && declared !== null && Object.hasOwn(declared, capability);

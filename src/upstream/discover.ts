@@ -1,8 +1,8 @@
 import type { Upstream } from '../domain/upstream.ts';
 import type { OpenConnection } from './connections.ts';
-import { MODERN_META, MODERN_VERSION } from './gateway-client.ts';
+import { GATEWAY_INITIALIZE, MODERN_META, MODERN_VERSION } from './gateway-client.ts';
 import { callOverHttp } from './http-call.ts';
-import { isObject, type JsonObject, parseMessages } from './message.ts';
+import { isObject, type JsonObject } from './message.ts';
 import type { StreamableClient } from './streamable.ts';
 
 /** What an upstream answered to `server/discover`. */
@@ -22,7 +22,7 @@ export const DISCOVER: JsonObject = {
 };
 
 /** Headers of a modern request without a name (specification 2026-07-28, basic/transports/streamable-http, section Request Metadata). */
-export function modernHeaders(method: string): Record<string, string> {
+function modernHeaders(method: string): Record<string, string> {
   return { 'mcp-protocol-version': MODERN_VERSION, 'mcp-method': method };
 }
 
@@ -39,21 +39,37 @@ export async function discoverOverHttp(client: StreamableClient, upstream: Upstr
 }
 
 /**
+ * Asks a modern streamable HTTP upstream whether it takes sessions too, which `server/discover` need not tell: opens one, and ends it.
+ * Throws when it cannot be reached.
+ */
+export async function takesSessions(client: StreamableClient, upstream: Upstream): Promise<boolean> {
+  const message = { jsonrpc: '2.0', id: 0, method: 'initialize', params: GATEWAY_INITIALIZE };
+  const { headers, response } = await callOverHttp(client, upstream, { headers: {}, message });
+  const sessionId = headers['mcp-session-id'];
+  if (typeof sessionId === 'string') {
+    const sink = { onResponse: () => undefined, onData: () => true, onEnd: () => undefined, onError: () => undefined };
+    client.exchange(upstream, { method: 'DELETE', headers: { 'mcp-session-id': sessionId } }, sink);
+  }
+  const result = response?.['result'];
+  const version = isObject(result) ? result['protocolVersion'] : undefined;
+  return typeof version === 'string' && !isModern(version);
+}
+
+/**
  * Asks a process of its own, since a legacy server may not bear a question before `initialize`. Silence for 5 s means no; throws
  * when the process cannot be started or ends.
  */
 export async function discoverOverStdio(openConnection: OpenConnection, upstream: Upstream): Promise<Discovery> {
-  const connection = await openConnection(upstream);
+  const connection = await openConnection(upstream, 'modern');
   const { promise, resolve, reject } = Promise.withResolvers<JsonObject | undefined>();
   const timer = setTimeout(resolve, STDIO_TIMEOUT_MS, undefined);
   connection.onClose(reject);
-  connection.onMessage((text) => {
-    const response = parseMessages(text).find((message) => message['id'] === DISCOVER['id'] || message['id'] === null);
-    if (response !== undefined) {
-      resolve(response);
+  connection.onMessage((message) => {
+    if (message['id'] === DISCOVER['id'] || message['id'] === null) {
+      resolve(message);
     }
   });
-  connection.send(JSON.stringify(DISCOVER)).catch(reject);
+  connection.send(DISCOVER).catch(reject);
   try {
     return { ...read(await promise), isCertain: true };
   } finally {

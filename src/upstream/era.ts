@@ -1,12 +1,20 @@
-import type { Upstream } from '../domain/upstream.ts';
+import type { Era, Upstream } from '../domain/upstream.ts';
 import type { OpenConnection } from './connections.ts';
-import { discoverOverHttp, discoverOverStdio, isModern } from './discover.ts';
+import { type Discovery, discoverOverHttp, discoverOverStdio, isModern, takesSessions } from './discover.ts';
 import type { StreamableClient } from './streamable.ts';
 
 /** Which eras an upstream speaks; undefined = not known. */
 export interface Eras {
   readonly modern: boolean | undefined;
   readonly legacy: boolean | undefined;
+}
+
+/** The era to speak with an upstream for a client: the client's own where the upstream speaks it, or may speak it. */
+export function pickEra(eras: Eras, clientEra: Era): Era {
+  if (clientEra === 'modern') {
+    return eras.modern === true ? 'modern' : 'legacy';
+  }
+  return eras.legacy === true || eras.modern !== true ? 'legacy' : 'modern';
 }
 
 /** What is known of the eras of upstreams, set by the operator or found out. */
@@ -73,8 +81,17 @@ export function createEraBook(deps: EraBookDeps): EraBook {
     if (!discovery.isModern) {
       return discovery.isCertain ? remember(upstream, ONLY_LEGACY) : ONLY_LEGACY;
     }
-    const namesLegacy = discovery.versions.some((version) => !isModern(version));
-    return remember(upstream, { modern: true, legacy: namesLegacy ? true : undefined });
+    return remember(upstream, { modern: true, legacy: await isLegacyToo(upstream, discovery) });
+  };
+
+  /** Undefined = not known: a process is not started once more to find out, and a client of its sessions is served in any case. */
+  const isLegacyToo = async (upstream: Upstream, { versions }: Discovery): Promise<boolean | undefined> => {
+    if (versions.some((version) => !isModern(version))) {
+      return true;
+    }
+    return upstream.transport.kind === 'streamable_http'
+      ? takesSessions(client, upstream).catch(() => undefined)
+      : undefined;
   };
 
   const probe = (upstream: Upstream): Promise<Eras> => {

@@ -40,10 +40,10 @@ export function createUpstreamFace(deps: UpstreamFaceDeps) {
   const eras = createEraBook({ client, openConnection });
   const health = createUpstreamHealth();
   const channels = createChannels({ openConnection, log });
-  const ownClient = createOwnClient({ client, channels, eras, health });
-  const test = createTestUpstream({ client, openConnection, eras, health, log });
+  const ownClient = createOwnClient({ channels, eras, health });
+  const test = createTestUpstream({ openConnection, eras, health, log });
   const stopFollowing = deps.hotConfig.onUpstreamChange((_upstream, id) => {
-    for (const part of [channels, ownClient, pools, eras]) {
+    for (const part of [channels, pools, eras]) {
       part.forget(id);
     }
   });
@@ -60,7 +60,6 @@ export function createUpstreamFace(deps: UpstreamFaceDeps) {
 
   async function close(): Promise<void> {
     stopFollowing();
-    ownClient.close();
     await channels.close();
     await processes.close();
     await pools.close();

@@ -27,12 +27,46 @@ export function failureOf(upstream: Upstream, error: unknown): GatewayError {
   return new GatewayError('bad_gateway', `${name} ${brokenBy(code)}`, { cause: error });
 }
 
-/** The error for an upstream that was silent for its whole `timeoutMs`. */
-export function silenceOf(upstream: Upstream, cause?: unknown): GatewayError {
+/** The error for an upstream that was silent for too long. */
+export function silenceOf(upstream: Upstream, cause?: unknown, timeoutMs = upstream.timeoutMs): GatewayError {
   const message =
-    `The upstream "${upstream.slug}" sent nothing for ${upstream.timeoutMs / 1000} s. ` +
+    `The upstream "${upstream.slug}" sent nothing for ${timeoutMs / 1000} s. ` +
     'It hangs or is overloaded; if its calls may take longer, raise the timeout of the upstream.';
   return new GatewayError('upstream_timeout', message, { cause });
+}
+
+/** The cause of an error that is about an HTTP status. */
+export class HttpStatusError extends Error {
+  override readonly name = 'HttpStatusError';
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`HTTP status ${status}`);
+    this.status = status;
+  }
+}
+
+/** The error for what an upstream sent in place of an MCP answer; tells the operator what to check. */
+export function notAnAnswer(slug: string, status: number, contentType: string): GatewayError {
+  const cause = new HttpStatusError(status);
+  if (status === 401 || status === 403) {
+    const message = `The upstream "${slug}" refused the gateway's credentials (HTTP ${status}). An operator can set new ones with UpdateUpstream.`;
+    return new GatewayError('bad_gateway', message, { cause });
+  }
+  const what = status === 200 ? `is no JSON-RPC message (content type '${contentType}')` : `has HTTP status ${status}`;
+  const message = `The answer of the upstream "${slug}" ${what}. Check its log, and that its URL is its MCP endpoint.`;
+  return new GatewayError('bad_gateway', message, { cause });
+}
+
+/** The error for an event stream that is over before it had the answer. */
+export function endedWithoutAnswer(slug: string): GatewayError {
+  return new GatewayError('bad_gateway', `The upstream "${slug}" ended its stream without an answer.`);
+}
+
+/** The error for a message of more than `maxBytes`. */
+export function tooLarge(slug: string, maxBytes: number): GatewayError {
+  const message = `The upstream "${slug}" sent a message of more than ${maxBytes / 1024 / 1024} MiB.`;
+  return new GatewayError('bad_gateway', message);
 }
 
 function brokenBy(code: string): string {

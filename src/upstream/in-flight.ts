@@ -30,7 +30,7 @@ export class InFlight {
   readonly #token: unknown;
   readonly #message: JsonObject;
   readonly #deliver: (message: JsonObject) => void;
-  readonly #timeoutMs: number;
+  readonly timeoutMs: number;
   readonly #onTimeout: () => void;
   readonly #answer = Promise.withResolvers<JsonObject>();
   #timer: NodeJS.Timeout | undefined;
@@ -48,7 +48,7 @@ export class InFlight {
     this.#token = meta['progressToken'];
     this.#message = message;
     this.#deliver = options.onMessage;
-    this.#timeoutMs = options.timeoutMs;
+    this.timeoutMs = options.timeoutMs;
     this.#onTimeout = options.onTimeout;
     this.#startTimer();
   }
@@ -68,7 +68,7 @@ export class InFlight {
 
   /** Hands on a message as it is. */
   deliver(message: JsonObject): void {
-    this.#heard();
+    this.heard();
     this.#deliver(message);
   }
 
@@ -81,6 +81,11 @@ export class InFlight {
   /** A message of a listen stream, with the client's id as its subscription id. */
   deliverSubscribed(message: JsonObject): void {
     this.deliver({ ...message, params: withMeta(paramsOf(message), SUBSCRIPTION_KEY, this.clientId) });
+  }
+
+  /** True while the client was asked something that it has not answered. */
+  get isWaitingForClient(): boolean {
+    return this.#waitingForClient > 0;
   }
 
   /** The client was asked something; as long as it thinks, the upstream may be silent. */
@@ -113,7 +118,8 @@ export class InFlight {
     this.#answer.reject(error);
   }
 
-  #heard(): void {
+  /** The upstream is not silent: something came for this request. */
+  heard(): void {
     if (this.isListen) {
       clearTimeout(this.#timer);
     } else if (this.#waitingForClient === 0) {
@@ -122,6 +128,6 @@ export class InFlight {
   }
 
   #startTimer(): void {
-    this.#timer = setTimeout(this.#onTimeout, this.#timeoutMs);
+    this.#timer = setTimeout(this.#onTimeout, this.timeoutMs);
   }
 }

@@ -1,34 +1,38 @@
-import type { ChannelClient } from './channel.ts';
+import type { ChannelClient, ChannelListener } from './channel.ts';
 import type { JsonObject } from './message.ts';
 
 /** An open stream of a client on which messages outside of its requests may be sent. */
 export interface Listener {
   readonly client: ChannelClient;
   send(message: JsonObject): void;
-  /** The upstream was changed or removed; nothing more will come. */
-  end(): void;
+}
+
+interface Attached extends Listener {
+  readonly stream: ChannelListener;
 }
 
 /** The streams attached to one channel; they outlive its connection, so that a restarted process finds them again. */
 export class Listeners {
-  readonly #all = new Set<Listener>();
-  #onDetach: (listener: Listener) => void = () => undefined;
+  readonly #all = new Set<Attached>();
+  readonly #onChange: (detached?: Listener) => void;
+
+  /** `onChange` is called when a stream was added, and with every stream that goes away. */
+  constructor(onChange: (detached?: Listener) => void) {
+    this.#onChange = onChange;
+  }
 
   get size(): number {
     return this.#all.size;
   }
 
-  /** Called with every stream that goes away. */
-  onDetach(listener: (detached: Listener) => void): void {
-    this.#onDetach = listener;
-  }
-
   /** Adds a stream; the result removes it again. */
-  attach(listener: Listener): () => void {
+  attach(client: ChannelClient, stream: ChannelListener): () => void {
+    const listener: Attached = { client, stream, send: (message) => stream.send(message) };
     this.#all.add(listener);
+    this.#onChange();
     return () => {
       if (this.#all.delete(listener)) {
-        this.#onDetach(listener);
+        this.#onChange(listener);
       }
     };
   }
@@ -46,7 +50,23 @@ export class Listeners {
   end(): void {
     for (const listener of this.#all) {
       this.#all.delete(listener);
-      listener.end();
+      listener.stream.onEnd?.();
     }
+  }
+
+  /** Tells all streams that nothing will be heard on them for now. */
+  deaf(): void {
+    this.#tellAll((stream) => stream.onDeaf?.());
+  }
+
+  /** Tells all streams that the connection was lost and made anew. */
+  reopened(): void {
+    this.#tellAll((stream) => stream.onReopen?.());
+  }
+
+  /** Streams that come while they are told are not told. */
+  #tellAll(tell: (stream: ChannelListener) => void): void {
+    const streams = Array.from(this.#all, ({ stream }) => stream);
+    streams.forEach(tell);
   }
 }

@@ -4,9 +4,10 @@ import { AskedClients } from './asked-clients.ts';
 import type { ChannelClient, ChannelRequestOptions } from './channel.ts';
 import type { Connection, UpstreamLog } from './connection.ts';
 import { silenceOf } from './failure.ts';
-import { InFlight, SUBSCRIPTION_KEY } from './in-flight.ts';
-import type { Listeners } from './listeners.ts';
-import { errorAnswer, type JsonObject, metaOf, paramsOf, parseMessages } from './message.ts';
+import { InFlight } from './in-flight.ts';
+import { createIncoming, type Incoming } from './incoming.ts';
+import type { Listener, Listeners } from './listeners.ts';
+import { type JsonObject, paramsOf } from './message.ts';
 import { GATEWAY_CLIENT, Routes } from './routes.ts';
 
 export interface MultiplexerOptions {
@@ -18,6 +19,8 @@ export interface MultiplexerOptions {
   readonly log: UpstreamLog;
   /** Called when the last request in flight ended. */
   readonly onIdle: () => void;
+  /** Called when the upstream no longer knows the session: the connection serves only what is in flight. */
+  readonly onLost: (error: GatewayError) => void;
   /** Called once, when the connection is over. */
   readonly onClose: (error: GatewayError) => void;
 }
@@ -26,9 +29,6 @@ const MAX_IN_FLIGHT = 10_000;
 const PING_TIMEOUT_MS = 10_000;
 /** How long a modern upstream that ended a subscription may take to answer its request too. */
 const LAST_ANSWER_MS = 1000;
-
-/** What concerns every client of a connection, and not one request (specification 2025-11-25, server). */
-const FOR_EVERYONE = /\/list_changed$|^notifications\/resources\/updated$/;
 
 /**
  * Many clients over one connection: ids and progress tokens are rewritten both ways, so that equal ones of two clients never
@@ -40,6 +40,7 @@ export class Multiplexer {
   readonly #log: UpstreamLog;
   readonly #routes: Routes;
   readonly #asked: AskedClients;
+  readonly #incoming: Incoming;
   readonly #onIdle: () => void;
   readonly #onOver: (error: GatewayError) => void;
   #lastId = 0;
@@ -48,16 +49,25 @@ export class Multiplexer {
   #closed: GatewayError | undefined;
 
   constructor(options: MultiplexerOptions) {
-    this.#connection = options.connection;
+    const { connection, listeners } = options;
+    this.#connection = connection;
     this.#upstream = options.upstream;
     this.#log = options.log;
-    this.#routes = new Routes(options.era, options.sharing, options.listeners);
-    this.#asked = new AskedClients((message) => this.#tell(message));
+    this.#routes = new Routes(options.era, options.sharing, listeners);
+    const tell = (message: JsonObject) => this.#tell(message);
+    this.#asked = new AskedClients(tell);
+    const onListenEnd = (listen: InFlight) => this.#onListenEnd(listen);
+    this.#incoming = createIncoming({ routes: this.#routes, asked: this.#asked, tell, onListenEnd });
     this.#onIdle = options.onIdle;
     this.#onOver = options.onClose;
-    options.listeners.onDetach((listener) => this.#asked.abandon(listener));
-    options.connection.onMessage((text) => this.#onText(text));
-    options.connection.onClose((error) => this.#onClose(error));
+    connection.exchanges?.observe({
+      onActivity: (requestId) => this.#routes.inFlight.get(requestId)?.heard(),
+      onGap: () => listeners.reopened(),
+      onDeaf: () => listeners.deaf(),
+      onLost: options.onLost,
+    });
+    connection.onMessage((message, requestId) => this.#onMessage(message, requestId));
+    connection.onClose((error) => this.#onClose(error));
   }
 
   get inFlight(): number {
@@ -68,19 +78,18 @@ export class Multiplexer {
     return this.#closed !== undefined;
   }
 
-  /** See `Channel.request`; `timeoutMs` is the upstream's unless given. */
-  async request(
-    message: JsonObject,
-    options: ChannelRequestOptions,
-    timeoutMs = this.#upstream.timeoutMs,
-  ): Promise<JsonObject> {
+  /** See `Channel.request`. Rejects with SessionLost when the upstream did not process it for that reason. */
+  async request(message: JsonObject, options: ChannelRequestOptions): Promise<JsonObject> {
     this.#check(options.signal);
     const onTimeout = () => this.#onTimeout(request);
+    const timeoutMs = options.timeoutMs ?? this.#upstream.timeoutMs;
     const request = new InFlight({ ...options, id: ++this.#lastId, message, timeoutMs, onTimeout });
     this.#routes.inFlight.set(request.id, request);
     const onAbort = () => this.#cancel(request, canceled(), 'the client disconnected');
     options.signal.addEventListener('abort', onAbort, { once: true });
-    this.send(request.outgoing()).catch((error: GatewayError) => this.#fail(request, error));
+    this.#connection
+      .send(request.outgoing(), options.headers)
+      .catch((error: GatewayError) => this.#fail(request, error));
     try {
       return await request.answer;
     } finally {
@@ -90,7 +99,7 @@ export class Multiplexer {
 
   /** Sends a message as it is; resolves when the upstream has taken it. */
   send(message: JsonObject): Promise<void> {
-    return this.#connection.send(JSON.stringify(message));
+    return this.#connection.send(message);
   }
 
   /** See `Channel.notify`. */
@@ -109,6 +118,16 @@ export class Multiplexer {
   /** See `Channel.respond`. */
   respond(client: ChannelClient, message: JsonObject): boolean {
     return this.#asked.respond(client, message);
+  }
+
+  /** Whether somebody listens to what the upstream says outside of requests. */
+  listen(isWanted: boolean): void {
+    this.#connection.exchanges?.listen(isWanted);
+  }
+
+  /** A listening stream was closed: nobody will answer what was asked on it. */
+  detached(listener: Listener): void {
+    this.#asked.abandon(listener);
   }
 
   /** Ends the connection; what is in flight fails. */
@@ -135,32 +154,19 @@ export class Multiplexer {
     }
   }
 
-  #onText(text: string): void {
+  #onMessage(message: JsonObject, requestId: number | undefined): void {
     this.#heard++;
-    const messages = parseMessages(text);
-    if (messages.length === 0) {
-      this.#log.debug({ upstream: this.#upstream.slug, bytes: text.length }, 'upstream sent what is not JSON-RPC');
-    }
-    for (const message of messages) {
-      try {
-        this.#onMessage(message);
-      } catch (error) {
-        this.#log.warn(
-          { upstream: this.#upstream.slug, err: error },
-          'a message of an upstream could not be delivered',
-        );
-      }
-    }
-  }
-
-  #onMessage(message: JsonObject): void {
     const method = message['method'];
-    if (typeof method !== 'string') {
-      this.#onResponse(message);
-    } else if ('id' in message) {
-      this.#onRequest(message, method);
-    } else {
-      this.#onNotification(message, method);
+    try {
+      if (typeof method !== 'string') {
+        this.#onResponse(message);
+      } else if ('id' in message) {
+        this.#incoming.takeRequest(message, method, requestId);
+      } else {
+        this.#incoming.takeNotification(message, method, requestId);
+      }
+    } catch (error) {
+      this.#log.warn({ upstream: this.#upstream.slug, err: error }, 'a message of an upstream could not be delivered');
     }
   }
 
@@ -175,50 +181,13 @@ export class Multiplexer {
     }
   }
 
-  #onRequest(message: JsonObject, method: string): void {
-    if (method === 'ping') {
-      this.#tell({ jsonrpc: '2.0', id: message['id'], result: {} });
-      return;
-    }
-    const via = this.#routes.pickFor(method);
-    if (via === undefined) {
-      this.#tell(errorAnswer(message['id'], -32601, `no connected client supports ${method}`));
-    } else {
-      this.#asked.ask(message, via);
-    }
-  }
-
-  #onNotification(message: JsonObject, method: string): void {
-    const params = paramsOf(message);
-    const subscription = metaOf(params)[SUBSCRIPTION_KEY];
-    if (subscription !== undefined) {
-      this.#routes.findListen(subscription)?.deliverSubscribed(message);
-    } else if (method === 'notifications/progress') {
-      const token = params['progressToken'];
-      (typeof token === 'number' ? this.#routes.inFlight.get(token) : undefined)?.deliverProgress(message);
-    } else if (method === 'notifications/cancelled') {
-      this.#onCancelled(message, params);
-    } else if (FOR_EVERYONE.test(method)) {
-      this.#routes.deliverToAll(message);
-    } else {
-      this.#routes.deliverToOwner(message);
-    }
-  }
-
-  /** A modern upstream ends a subscription, or a legacy one takes back a request of its own. */
-  #onCancelled(message: JsonObject, params: JsonObject): void {
-    const listen = this.#routes.findListen(params['requestId']);
-    if (listen === undefined) {
-      this.#asked.cancel(message, params);
-      return;
-    }
-    listen.deliver({ ...message, params: { ...params, requestId: listen.clientId } });
+  #onListenEnd(listen: InFlight): void {
     const text = `The upstream "${this.#upstream.slug}" ended the subscription. Listen again.`;
     setTimeout(() => this.#fail(listen, new GatewayError('unavailable', text)), LAST_ANSWER_MS).unref();
   }
 
   #onTimeout(request: InFlight): void {
-    const error = silenceOf(this.#upstream);
+    const error = silenceOf(this.#upstream, undefined, request.timeoutMs);
     if (request.client === GATEWAY_CLIENT) {
       this.#fail(request, error);
     } else {
@@ -229,15 +198,16 @@ export class Multiplexer {
 
   /** A silent request may be slow, but a connection that is silent altogether is dead: the next call should get a new one. */
   async #checkAlive(): Promise<void> {
-    if (this.#isPinging) {
-      return;
+    if (this.#isPinging || this.#connection.exchanges !== undefined) {
+      return; // exchanges of their own say nothing about each other
     }
     this.#isPinging = true;
     const heardBefore = this.#heard;
     const ping = { jsonrpc: '2.0', id: 0, method: 'ping' };
-    const options = { client: GATEWAY_CLIENT, signal: new AbortController().signal, onMessage: () => undefined };
+    const timeoutMs = Math.min(PING_TIMEOUT_MS, this.#upstream.timeoutMs);
     try {
-      await this.request(ping, options, Math.min(PING_TIMEOUT_MS, this.#upstream.timeoutMs));
+      const { signal } = new AbortController();
+      await this.request(ping, { client: GATEWAY_CLIENT, signal, timeoutMs, onMessage: () => undefined });
     } catch {
       if (this.#heard === heardBefore) {
         this.#connection.abort(silenceOf(this.#upstream));
@@ -262,7 +232,10 @@ export class Multiplexer {
 
   #remove(request: InFlight, isAnswered: boolean): void {
     this.#routes.inFlight.delete(request.id);
-    this.#asked.abandon(request, isAnswered);
+    this.#connection.exchanges?.release(request.id);
+    // On a shared stream it may be another request's question that was asked with this one.
+    const isItsOwn = this.#connection.exchanges !== undefined || this.inFlight === 0;
+    this.#asked.abandon(request, isAnswered && isItsOwn);
     if (this.inFlight === 0) {
       this.#onIdle();
     }

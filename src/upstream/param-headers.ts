@@ -1,4 +1,5 @@
-import { isObject, type JsonObject } from './message.ts';
+import { MODERN_VERSION } from './gateway-client.ts';
+import { isObject, type JsonObject, metaOf, paramsOf, textOf } from './message.ts';
 
 /** Field of params that `Mcp-Name` repeats, by method (specification 2026-07-28, basic/transports/streamable-http, section Standard Request Headers). */
 const NAME_FIELD: Readonly<Record<string, string>> = {
@@ -11,6 +12,18 @@ const NAME_FIELD: Readonly<Record<string, string>> = {
 export function nameHeader(method: string, params: JsonObject): Record<string, string> {
   const name = params[NAME_FIELD[method] ?? ''];
   return typeof name === 'string' ? { 'mcp-name': headerValue(name) } : {};
+}
+
+/** The headers that repeat what a modern request says in its body (same document, section Request Metadata). */
+export function modernRequestHeaders(message: JsonObject): Record<string, string> {
+  const params = paramsOf(message);
+  const method = textOf(message['method']);
+  const version = metaOf(params)['io.modelcontextprotocol/protocolVersion'];
+  return {
+    'mcp-protocol-version': typeof version === 'string' ? version : MODERN_VERSION,
+    'mcp-method': method,
+    ...nameHeader(method, params),
+  };
 }
 
 /**

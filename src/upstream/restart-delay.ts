@@ -5,23 +5,27 @@ const HEALTHY_MS = 10_000;
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
 
-/** Slows down the restarts of something that fails again and again soon after its start: at once, then 0.5 s, 1 s, 2 s … 30 s. */
+/** Slows down the starts of something that fails again and again soon after its start: at once, then 0.5 s, 1 s, 2 s … 30 s. */
 export class RestartDelay {
   readonly #slug: string;
   readonly #now: () => number;
   #startTime = 0;
   #failures = 0;
-  #notBefore = 0;
+  readonly #longestLockMs: number;
+  #failTime = 0;
+  #delayMs = 0;
   #lastMessage = '';
 
-  constructor(slug: string, now: () => number) {
+  /** `start` refuses for `longestLockMs` at most. */
+  constructor(slug: string, now: () => number, longestLockMs = LONGEST_DELAY_MS) {
     this.#slug = slug;
     this.#now = now;
+    this.#longestLockMs = longestLockMs;
   }
 
   /** Notes a start; throws `unavailable` when it is too early for one. */
   start(): void {
-    const { waitMs } = this;
+    const waitMs = this.#failTime + Math.min(this.#delayMs, this.#longestLockMs) - this.#now();
     if (waitMs > 0) {
       const message =
         `The upstream "${this.#slug}" failed ${this.#failures} times in a row; ` +
@@ -36,17 +40,17 @@ export class RestartDelay {
     const isEarly = this.#now() - this.#startTime < HEALTHY_MS;
     this.#failures = isEarly ? this.#failures + 1 : 1;
     this.#lastMessage = error.message;
-    const delayMs = this.#failures < 2 ? 0 : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (this.#failures - 2));
-    this.#notBefore = this.#now() + delayMs;
+    this.#failTime = this.#now();
+    this.#delayMs = this.#failures < 2 ? 0 : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (this.#failures - 2));
   }
 
-  /** Milliseconds until a start is allowed again. */
+  /** How long a start that nobody waits for should be put off, in milliseconds. */
   get waitMs(): number {
-    return Math.max(0, this.#notBefore - this.#now());
+    return Math.max(0, this.#failTime + this.#delayMs - this.#now());
   }
 
   /** True when past failures no longer matter. */
   get isForgotten(): boolean {
-    return this.#failures === 0 || this.#now() > this.#notBefore + HEALTHY_MS;
+    return this.#failures === 0 || this.#now() > this.#failTime + this.#delayMs + HEALTHY_MS;
   }
 }

@@ -22,15 +22,30 @@ export class Routes {
     this.#listeners = listeners;
   }
 
-  /** Who is asked: the oldest request in flight whose client declared the capability, else such a client that listens. */
+  /** False when the upstream was told that no client has any capability. */
+  get mayAsk(): boolean {
+    return this.#era === 'legacy' && this.#sharing !== 'per_upstream';
+  }
+
+  /**
+   * Who is asked: the oldest request in flight whose client declared the capability, rather one whose client was asked nothing yet, as a
+   * call mostly asks once at a time; else such a client that listens.
+   */
   pickFor(method: string): Via | undefined {
-    if (this.#era === 'modern' || this.#sharing === 'per_upstream') {
-      return undefined; // the upstream was told that no client has any capability
+    if (!this.mayAsk) {
+      return undefined;
     }
+    let asked: InFlight | undefined;
     for (const request of this.inFlight.values()) {
       if (declaresCapability(request.client, method)) {
-        return request;
+        if (!request.isWaitingForClient) {
+          return request;
+        }
+        asked ??= request;
       }
+    }
+    if (asked !== undefined) {
+      return asked;
     }
     for (const listener of this.#listeners.eachSession()) {
       if (declaresCapability(listener.client, method)) {
@@ -40,8 +55,11 @@ export class Routes {
     return undefined;
   }
 
-  /** Delivers what concerns every client, such as a changed list; a client without a listening stream may get it with its call. */
-  deliverToAll(message: JsonObject): void {
+  /**
+   * Delivers what concerns every client, such as a changed list; a client without a listening stream gets it with its call, if that is the
+   * only one or the one on whose stream it came.
+   */
+  deliverToAll(message: JsonObject, requestId: number | undefined): void {
     if (this.#era === 'modern') {
       return; // only listen streams get it, by their subscription id
     }
@@ -50,8 +68,8 @@ export class Routes {
       sessions.add(listener.client.sessionId);
       listener.send(message);
     }
-    const single = this.onlyOne(isCall);
-    if (single !== undefined && !sessions.has(single.client.sessionId)) {
+    const single = requestId === undefined ? this.onlyOne(isCall) : this.inFlight.get(requestId);
+    if (single !== undefined && isCall(single) && !sessions.has(single.client.sessionId)) {
       single.deliver(message);
     }
   }
@@ -101,5 +119,5 @@ export class Routes {
 }
 
 function isCall(request: InFlight): boolean {
-  return request.client !== GATEWAY_CLIENT && !request.isListen;
+  return request.client !== GATEWAY_CLIENT && request.client.isCatalogue !== true && !request.isListen;
 }

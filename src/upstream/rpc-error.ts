@@ -1,6 +1,5 @@
 import { GatewayError } from '../domain/errors.ts';
 import type { Upstream } from '../domain/upstream.ts';
-import type { HttpAnswer } from './http-call.ts';
 import { isObject, type JsonObject } from './message.ts';
 
 /** The upstream answered a call of the gateway's own with a JSON-RPC error. */
@@ -29,23 +28,4 @@ export function resultOf(upstream: Upstream, response: JsonObject): JsonObject {
     );
   }
   return result;
-}
-
-/** The JSON-RPC answer in an HTTP answer; without one, `bad_gateway` with what the HTTP status says. */
-export function responseIn(upstream: Upstream, answer: HttpAnswer): JsonObject {
-  if (answer.response !== undefined) {
-    return answer.response;
-  }
-  const message = `The upstream "${upstream.slug}" answered ${answer.status} without a JSON-RPC answer. ${adviceFor(answer.status)}`;
-  throw new GatewayError('bad_gateway', message, { metadata: { http_status: String(answer.status) } });
-}
-
-function adviceFor(status: number): string {
-  if (status === 401 || status === 403) {
-    return 'Check the credentials of the upstream.';
-  }
-  if (status === 404 || status === 405) {
-    return 'Check that its URL is that of its MCP endpoint, and its transport.';
-  }
-  return status >= 500 ? 'Check its log.' : 'Check that its URL leads to an MCP server.';
 }

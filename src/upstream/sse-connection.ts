@@ -2,7 +2,9 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { GatewayError } from '../domain/errors.ts';
 import type { Upstream } from '../domain/upstream.ts';
-import { type Connection, MAX_MESSAGE_BYTES, MAX_QUEUED_BYTES } from './connection.ts';
+import { type Connection, MAX_MESSAGE_BYTES, MAX_QUEUED_BYTES, type MessageListener } from './connection.ts';
+import { HttpStatusError, tooLarge } from './failure.ts';
+import { type JsonObject, parseMessages } from './message.ts';
 import type { Exchange, StreamableClient } from './streamable.ts';
 
 /**
@@ -18,7 +20,7 @@ export class SseConnection implements Connection {
   readonly #decoder = new TextDecoder();
   #queuedBytes = 0;
   #isOpen = false;
-  #onMessage: (text: string) => void = () => undefined;
+  #onMessage: MessageListener = () => undefined;
   #onClose: (error: GatewayError) => void = () => undefined;
   #failure: GatewayError | undefined;
 
@@ -36,20 +38,21 @@ export class SseConnection implements Connection {
     this.#stream = this.#openStream();
   }
 
-  async send(message: string): Promise<void> {
-    this.#queuedBytes += message.length;
+  async send(message: JsonObject): Promise<void> {
+    const text = JSON.stringify(message);
+    this.#queuedBytes += text.length;
     try {
       if (this.#queuedBytes > MAX_QUEUED_BYTES) {
         throw this.#error('does not take its messages: too much waits for it.', 'unavailable');
       }
       const path = await this.#endpoint.promise;
-      await this.#post(path, message);
+      await this.#post(path, text);
     } finally {
-      this.#queuedBytes -= message.length;
+      this.#queuedBytes -= text.length;
     }
   }
 
-  onMessage(listener: (text: string) => void): void {
+  onMessage(listener: MessageListener): void {
     this.#onMessage = listener;
   }
 
@@ -80,7 +83,7 @@ export class SseConnection implements Connection {
       onEvent: (event) => this.#onEvent(event),
       onError: (error) => {
         if (error.type === 'max-buffer-size-exceeded') {
-          this.abort(this.#error(`sent a message of more than ${MAX_MESSAGE_BYTES / 1024 / 1024} MiB.`));
+          this.abort(tooLarge(this.#upstream.slug, MAX_MESSAGE_BYTES));
         }
       },
     });
@@ -104,7 +107,7 @@ export class SseConnection implements Connection {
   #checkResponse(status: number, headers: IncomingHttpHeaders): void {
     if (status !== 200) {
       const message = `answered ${status} when its event stream was opened. Check its URL and its credentials.`;
-      this.abort(this.#error(message, 'bad_gateway', { http_status: String(status) }));
+      this.abort(this.#error(message, 'bad_gateway', new HttpStatusError(status)));
     } else if (headers['content-type']?.startsWith('text/event-stream') !== true) {
       this.abort(this.#error('did not answer with an event stream. Check that its URL is that of its event stream.'));
     }
@@ -117,7 +120,9 @@ export class SseConnection implements Connection {
     if (event.event === 'endpoint' && !this.#isOpen) {
       this.#onEndpoint(event.data);
     } else if ((event.event ?? 'message') === 'message' && event.data !== '') {
-      this.#onMessage(event.data);
+      for (const message of parseMessages(event.data)) {
+        this.#onMessage(message);
+      }
     }
   }
 
@@ -133,11 +138,11 @@ export class SseConnection implements Connection {
   }
 
   /** Resolves as soon as the upstream accepted the message; its answer comes on the stream. */
-  #post(path: string, message: string): Promise<void> {
+  #post(path: string, text: string): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#client.exchange(
       this.#upstream,
-      { method: 'POST', path, headers: { 'content-type': 'application/json' }, body: Buffer.from(message) },
+      { method: 'POST', path, headers: { 'content-type': 'application/json' }, body: Buffer.from(text) },
       {
         onResponse: (status) => {
           if (status < 300) {
@@ -154,11 +159,7 @@ export class SseConnection implements Connection {
     return promise;
   }
 
-  #error(
-    what: string,
-    reason: 'bad_gateway' | 'unavailable' = 'bad_gateway',
-    metadata: Record<string, string> = {},
-  ): GatewayError {
-    return new GatewayError(reason, `The upstream "${this.#upstream.slug}" ${what}`, { metadata });
+  #error(what: string, reason: 'bad_gateway' | 'unavailable' = 'bad_gateway', cause?: unknown): GatewayError {
+    return new GatewayError(reason, `The upstream "${this.#upstream.slug}" ${what}`, { cause });
   }
 }

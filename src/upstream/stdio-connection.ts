@@ -1,8 +1,15 @@
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { GatewayError } from '../domain/errors.ts';
 import type { Upstream } from '../domain/upstream.ts';
-import { type Connection, MAX_MESSAGE_BYTES, MAX_QUEUED_BYTES, type UpstreamLog } from './connection.ts';
+import {
+  type Connection,
+  MAX_MESSAGE_BYTES,
+  MAX_QUEUED_BYTES,
+  type MessageListener,
+  type UpstreamLog,
+} from './connection.ts';
 import { LineSplitter } from './line-splitter.ts';
+import { type JsonObject, parseMessages } from './message.ts';
 
 const STDERR_BYTES = 4096;
 /** How long a process may take to end by itself, and then to obey SIGTERM. */
@@ -24,7 +31,7 @@ export class StdioConnection implements Connection {
   readonly #secrets: readonly string[];
   readonly #ended = Promise.withResolvers<void>();
   readonly #timers: NodeJS.Timeout[] = [];
-  #onMessage: (text: string) => void = () => undefined;
+  #onMessage: MessageListener = () => undefined;
   #onClose: (error: GatewayError) => void = () => undefined;
   #stderr = '';
   #failure: GatewayError | undefined;
@@ -49,21 +56,22 @@ export class StdioConnection implements Connection {
     return this.#ended.promise;
   }
 
-  send(message: string): Promise<void> {
+  send(message: JsonObject): Promise<void> {
     const { stdin } = this.#child;
     if (this.#failure !== undefined || this.#isClosing) {
       return Promise.reject(this.#failure ?? this.#exited(null, null));
     }
-    if (stdin.writableLength + message.length > MAX_QUEUED_BYTES) {
+    const text = JSON.stringify(message);
+    if (stdin.writableLength + text.length > MAX_QUEUED_BYTES) {
       const error = this.#error('does not take its input: too much waits for it. It was ended; check why it hangs.');
       this.abort(error);
       return Promise.reject(error);
     }
-    stdin.write(`${message.replace(LINE_SEPARATORS, escaped)}\n`);
+    stdin.write(`${text.replace(LINE_SEPARATORS, escaped)}\n`);
     return Promise.resolve();
   }
 
-  onMessage(listener: (text: string) => void): void {
+  onMessage(listener: MessageListener): void {
     this.#onMessage = listener;
   }
 
@@ -102,7 +110,7 @@ export class StdioConnection implements Connection {
   }
 
   #readOutput(): void {
-    const lines = new LineSplitter(MAX_MESSAGE_BYTES, (line) => this.#onMessage(line));
+    const lines = new LineSplitter(MAX_MESSAGE_BYTES, (line) => this.#onLine(line));
     this.#child.stdout.on('data', (chunk: Buffer) => {
       if (this.#failure === undefined && !lines.push(chunk)) {
         this.abort(
@@ -110,6 +118,16 @@ export class StdioConnection implements Connection {
         );
       }
     });
+  }
+
+  #onLine(line: string): void {
+    const messages = parseMessages(line);
+    if (messages.length === 0) {
+      this.#log.debug({ upstream: this.#slug, bytes: line.length }, 'upstream process wrote what is not JSON-RPC');
+    }
+    for (const message of messages) {
+      this.#onMessage(message);
+    }
   }
 
   #readErrors(): void {

@@ -18,6 +18,8 @@ export interface ExchangeRequest {
    * and it gets a connection of its own. Default: true for GET.
    */
   readonly longLived?: boolean;
+  /** False when the caller itself watches over the silence of the upstream. Default: true. */
+  readonly isTimed?: boolean;
 }
 
 /** Who takes the answer. Nothing is called before `exchange` returned, nothing after `onEnd`, `onError` or an abort. */
@@ -85,7 +87,7 @@ class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
     }
     const { method, body } = request;
     const longLived = request.longLived ?? method === 'GET';
-    const timeoutMs = this.#upstream.timeoutMs;
+    const timeoutMs = request.isTimed === false ? 0 : this.#upstream.timeoutMs;
     const target = this.#pools.targetOf(this.#upstream);
     const dispatcher = this.#admit(target, longLived);
     dispatcher?.dispatch(

@@ -2,18 +2,16 @@ import { GatewayError } from '../domain/errors.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import { ChannelSlot } from './channel-slot.ts';
 import type { UpstreamLog } from './connection.ts';
+import { ConnectionLimit } from './connection-limit.ts';
 import type { OpenConnection } from './connections.ts';
-import { DISCOVER, modernHeaders } from './discover.ts';
+import { DISCOVER } from './discover.ts';
 import type { EraBook } from './era.ts';
+import { HttpStatusError } from './failure.ts';
 import { MODERN_VERSION } from './gateway-client.ts';
 import type { UpstreamHealth } from './health.ts';
-import { callOverHttp } from './http-call.ts';
 import { isObject, type JsonObject, textOf } from './message.ts';
-import { endOwnSession, openOwnSession } from './own-session.ts';
-import { ProcessLimit } from './process-limit.ts';
 import { GATEWAY_CLIENT } from './routes.ts';
-import { responseIn, resultOf, UpstreamRpcError } from './rpc-error.ts';
-import type { StreamableClient } from './streamable.ts';
+import { resultOf, UpstreamRpcError } from './rpc-error.ts';
 
 /** How a test of an upstream went. */
 export interface UpstreamTestResult {
@@ -26,7 +24,6 @@ export interface UpstreamTestResult {
 }
 
 export interface UpstreamTesterDeps {
-  readonly client: StreamableClient;
   readonly openConnection: OpenConnection;
   readonly eras: EraBook;
   readonly health: UpstreamHealth;
@@ -68,31 +65,7 @@ export function createTestUpstream(deps: UpstreamTesterDeps): TestUpstream {
   };
 }
 
-function introduce(deps: UpstreamTesterDeps, upstream: Upstream, isModern: boolean): Promise<Introduction> {
-  if (upstream.transport.kind !== 'streamable_http') {
-    return introduceByConnection(deps, upstream, isModern);
-  }
-  return isModern ? introduceModern(deps.client, upstream) : introduceLegacy(deps.client, upstream);
-}
-
-async function introduceModern(client: StreamableClient, upstream: Upstream): Promise<Introduction> {
-  const answer = await callOverHttp(client, upstream, { headers: modernHeaders('server/discover'), message: DISCOVER });
-  const result = resultOf(upstream, responseIn(upstream, answer));
-  return { status: answer.status, server: serverNameIn(result), version: MODERN_VERSION };
-}
-
-async function introduceLegacy(client: StreamableClient, upstream: Upstream): Promise<Introduction> {
-  const session = await openOwnSession(client, upstream);
-  endOwnSession(client, session);
-  const version = textOf(session.initializeResult['protocolVersion']);
-  return { status: 200, server: serverNameIn(session.initializeResult), version };
-}
-
-async function introduceByConnection(
-  deps: UpstreamTesterDeps,
-  upstream: Upstream,
-  isModern: boolean,
-): Promise<Introduction> {
+async function introduce(deps: UpstreamTesterDeps, upstream: Upstream, isModern: boolean): Promise<Introduction> {
   const { openConnection, log } = deps;
   const slot = new ChannelSlot({
     openConnection,
@@ -101,7 +74,7 @@ async function introduceByConnection(
     upstream,
     era: isModern ? 'modern' : 'legacy',
     client: GATEWAY_CLIENT,
-    limit: new ProcessLimit(1),
+    limit: new ConnectionLimit(1),
     evict: () => false,
   });
   try {
@@ -109,7 +82,7 @@ async function introduceByConnection(
     const options = { client: GATEWAY_CLIENT, signal: new AbortController().signal, onMessage: () => undefined };
     const result = channel.initializeResult ?? resultOf(upstream, await channel.request(DISCOVER, options));
     const version = isModern ? MODERN_VERSION : textOf(result['protocolVersion']);
-    return { status: upstream.transport.kind === 'sse' ? 200 : 0, server: serverNameIn(result), version };
+    return { status: upstream.transport.kind === 'stdio' ? 0 : 200, server: serverNameIn(result), version };
   } finally {
     void slot.end();
   }
@@ -131,7 +104,7 @@ function hintFor(upstream: Upstream): string {
 }
 
 function statusIn(error: unknown): number {
-  return error instanceof GatewayError ? Number(error.metadata['http_status'] ?? 0) : 0;
+  return error instanceof GatewayError && error.cause instanceof HttpStatusError ? error.cause.status : 0;
 }
 
 function messageOf(upstream: Upstream, error: unknown): string {

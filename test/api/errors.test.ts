@@ -4,6 +4,7 @@ import { ErrorReason } from '../../gen/portcullis/v1/error_reason_pb.ts';
 import { ToolService } from '../../gen/portcullis/v1/tool_service_pb.ts';
 import { UpstreamService } from '../../gen/portcullis/v1/upstream_service_pb.ts';
 import { toApiFailure } from '../../src/api/errors.ts';
+import { createValidationError } from '../../src/api/validation.ts';
 import { GatewayError, type ErrorReason as Reason } from '../../src/domain/errors.ts';
 import { createInstallation, type Installation, refusalOf } from './installation.ts';
 
@@ -55,6 +56,21 @@ describe('an error', () => {
   it('has a reason of the contract, and the contract none that does not exist', () => {
     const names = CODES.map(([reason]) => reason.toUpperCase());
     expect(Object.keys(ErrorReason).filter((name) => name !== 'UNSPECIFIED')).toEqual(names);
+  });
+
+  it('is told in a text that a header can carry, whatever a client wrote or a cut has left of it', () => {
+    const messageOf = (message: string) => toApiFailure(new GatewayError('not_found', message), 'r').sent.rawMessage;
+    expect(messageOf('half a smile: \ud83d')).toBe('half a smile: \ufffd');
+    expect(messageOf('x'.repeat(9_000))).toBe('x'.repeat(5_000));
+    const ofFramework = toApiFailure(new ConnectError('key "\ud83d" is unknown', Code.InvalidArgument), 'r');
+    expect(ofFramework.sent.rawMessage).toBe('key "\ufffd" is unknown');
+  });
+
+  it('tells of many long violations only as much as a header can carry', () => {
+    const all = Array.from({ length: 20 }, () => ({ field: 'f'.repeat(3_000), description: 'd'.repeat(3_000) }));
+    const { violations, message } = createValidationError(all);
+    expect(violations).toEqual([{ field: 'f'.repeat(3_000), description: `${'d'.repeat(1_000)}…` }]);
+    expect(message).toMatch(/d…; and 19 more$/);
   });
 
   it('carries reason, metadata, message, request id and when to retry', async () => {

@@ -652,6 +652,23 @@ describe('a server.json is refused', () => {
   });
 });
 
+describe('a server.json that asks for too much', () => {
+  it('is refused by the name of its package, before anything reads that', async () => {
+    const identifier = `a${':'.repeat(20_000)}/`;
+    expect(await violationsOf({ name: 'com.example/x', packages: [{ registryType: 'oci', identifier }] })).toEqual([
+      { field: 'server_json.packages[0].identifier', description: 'is not the name of a package of oci' },
+    ]);
+  });
+
+  it('is refused at its 101st setting, also when all of them would get the same name', async () => {
+    const headers = Array.from({ length: 101 }, (_, index) => ({ name: `A${'-'.repeat(index)}`, default: `${index}` }));
+    const remotes = [{ type: 'sse', url: 'https://mcp.example.com/sse', headers }];
+    expect(await violationsOf({ name: 'com.example/x', remotes })).toEqual([
+      { field: 'server_json.remotes[0]', description: 'asks for more than 100 values, which a template cannot have' },
+    ]);
+  });
+});
+
 /** A copy of a document in which another value takes the place of one part, counted through all of them. */
 function replaceNth(document: unknown, index: number, value: unknown): unknown {
   let left = index % countParts(document);

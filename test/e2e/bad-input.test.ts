@@ -169,7 +169,7 @@ describe('what a known caller may reach', () => {
     expect(answer.status).toBe(404);
     expect(refusalOf(answer)).toMatchObject({
       code: 'not_found',
-      message: "There is no upstream 'no-such' in this project.",
+      message: "There is no upstream or gateway 'no-such' in this project.",
     });
   });
 

@@ -78,12 +78,12 @@ export const requirements: readonly Requirement[] = [
     ],
   },
   {
-    id: 'PR-SAME-ERA',
-    source: 'issue 2, Build 8',
-    text: 'A client of another era than its upstream gets a clear error.',
+    id: 'PR-ANY-ERA',
+    source: 'issue 4, Build 4',
+    text: 'A client of another era than its upstream is served all the same.',
     citedBy: [
-      'test/e2e/clients.test.ts: that is legacy is told what the upstream speaks',
-      'test/e2e/clients.test.ts: that is modern is told what the upstream speaks',
+      'test/e2e/clients.test.ts: that is legacy uses it all the same',
+      'test/e2e/clients.test.ts: that is modern uses it all the same',
     ],
   },
 

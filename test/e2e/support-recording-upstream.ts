@@ -9,6 +9,8 @@ export interface RecordingUpstream {
   readonly url: string;
   /** The `params` of every `tools/call` that arrived, in order of arrival. */
   readonly calls: readonly Json[];
+  /** Methods whose requests are never answered, `*` for all; empty at first. */
+  readonly silent: Set<string>;
   stop(): Promise<void>;
 }
 
@@ -18,6 +20,7 @@ const COMPLETE = { resultType: 'complete' };
 /** Starts one on a free loopback port; it offers the tools `look`, `touch` and `break`, which answer with their name. */
 export async function startRecordingUpstream(): Promise<RecordingUpstream> {
   const calls: Json[] = [];
+  const silent = new Set<string>();
   const server = createServer((request, response) => {
     if (request.method !== 'POST') {
       response.writeHead(405).end();
@@ -31,7 +34,7 @@ export async function startRecordingUpstream(): Promise<RecordingUpstream> {
       const result = resultOf(method, params ?? {});
       if (id === undefined) {
         response.writeHead(202).end();
-      } else {
+      } else if (!silent.has(method) && !silent.has('*')) {
         const answer = result ? { result } : { error: { code: -32601, message: 'Method not found' } };
         response.writeHead(result ? 200 : 404, { 'content-type': 'application/json' });
         response.end(JSON.stringify({ jsonrpc: '2.0', id, ...answer }));
@@ -43,6 +46,7 @@ export async function startRecordingUpstream(): Promise<RecordingUpstream> {
     // listen() on a TCP port makes this an AddressInfo.
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`,
     calls,
+    silent,
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

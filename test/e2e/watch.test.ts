@@ -166,7 +166,7 @@ describe.each(installations)('decisions of %s', { retry: 1 }, (_name, start) => 
     await expect(createWatcher().open(client)).rejects.toMatchObject({
       code: Code.PermissionDenied,
       rawMessage:
-        'The grants of the credential name upstreams. Set filter.upstream_id to one of them to see its decisions.',
+        'The grants of the credential name upstreams or gateways. Set filter.upstream_id or filter.gateway_id to one of them to see its decisions.',
     });
     const watcher = createWatcher({ upstreamId });
     await watcher.open(client);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { findApiKey, insertApiKey } from '../../src/db/api-keys.ts';
+import { findGateway, insertGateway, updateGateway } from '../../src/db/gateways.ts';
 import {
   deleteProject,
   findProject,
@@ -11,7 +12,7 @@ import {
 import { deleteUser } from '../../src/db/users.ts';
 import type { ProjectId } from '../../src/domain/ids.ts';
 import { databases, openUntilTestEnds } from './databases.ts';
-import { apiKey, insertOwner, KEY, NOW, PROJECT, project, USER } from './samples.ts';
+import { apiKey, GATEWAY, gateway, insertOwner, KEY, NOW, PROJECT, project, USER } from './samples.ts';
 
 describe.each(databases)('projects on $name', ({ locate }) => {
   it('are found by id and by slug as they were stored', async () => {
@@ -86,11 +87,22 @@ describe.each(databases)('projects on $name', ({ locate }) => {
 
     await expect(deleteProject(db, PROJECT)).rejects.toMatchObject({
       reason: 'failed_precondition',
-      message: 'The project still has users, agents or upstreams. Delete them first.',
+      message: 'The project still has users, agents, upstreams or gateways. Delete them first.',
     });
     await deleteUser(db, USER);
     expect(await deleteProject(db, PROJECT)).toBe(true);
     expect(await findApiKey(db, KEY)).toBeUndefined();
     expect(await deleteProject(db, PROJECT)).toBe(false);
+  });
+
+  it('stay while they have active gateways, and take deleted ones along, which nobody could delete any further', async () => {
+    const { db } = await openUntilTestEnds(await locate());
+    await insertProject(db, project());
+    await insertGateway(db, gateway());
+
+    await expect(deleteProject(db, PROJECT)).rejects.toMatchObject({ reason: 'failed_precondition' });
+    await updateGateway(db, gateway({ deleteTime: NOW }));
+    expect(await deleteProject(db, PROJECT)).toBe(true);
+    expect(await findGateway(db, GATEWAY)).toBeUndefined();
   });
 });

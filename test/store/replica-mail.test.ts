@@ -35,6 +35,28 @@ describe.each(postgres)('messages between replicas on $name', ({ locate }) => {
     expect(rows).toEqual([{ body: 'new' }]);
   });
 
+  it('come in spite of one that a listener fails on', async () => {
+    const location = await locate();
+    const one = await openUntilTestEnds(location);
+    const two = await openUntilTestEnds(location);
+    const heard: string[] = [];
+    two.mail.onMessage((body) => {
+      heard.push(body);
+      if (body === 'first') throw new Error('cannot be read');
+    });
+    const bodies = ['first', 'second', 'third'].map((body, at) => ({
+      id: `${at}`,
+      recipient: two.mail.replicaId,
+      body,
+      create_time: Date.now(),
+    }));
+    await one.db.insertInto('replica_messages').values(bodies).execute();
+
+    await one.mail.send(two.mail.replicaId, 'fourth');
+
+    await vi.waitFor(() => expect(heard).toEqual(['first', 'second', 'third', 'fourth']), SOON);
+  });
+
   it('carry a body of a mebibyte', async () => {
     const location = await locate();
     const one = await openUntilTestEnds(location);

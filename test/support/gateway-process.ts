@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import type { MemoryReading } from '../../bench/memory-probe.ts';
 import { createApiKey } from '../../src/authn/api-key.ts';
 
 export interface GatewayOptions {
@@ -13,6 +16,8 @@ export interface GatewayOptions {
   readonly dataDir?: string;
   /** API key the first start shall make; without it a new one. A later start on the same data must be given the first one's. */
   readonly apiKey?: string;
+  /** Makes `retainedBytes` work. */
+  readonly withMemoryProbe?: boolean;
 }
 
 /** A gateway in a process of its own. */
@@ -25,6 +30,8 @@ export interface GatewayProcess {
   readonly process: ChildProcess;
   /** What it has printed so far, standard output and error. */
   output(): string;
+  /** Collects its garbage and tells what it keeps: JavaScript heap and what hangs on it outside. */
+  retainedBytes(): Promise<number>;
   /** Ends it with SIGTERM and resolves with its exit code. */
   stop(): Promise<number | null>;
   /** Ends it with SIGKILL. */
@@ -32,13 +39,16 @@ export interface GatewayProcess {
 }
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const MEMORY_PROBE = new URL('../../bench/memory-probe.ts', import.meta.url).href;
 export const ADMIN_PASSWORD = 'correct-horse-battery-42';
 
 /** Starts `src/main.ts` as a process on a free loopback port; resolves when it listens, rejects with its output when it ends before. */
 export async function startGateway(options: GatewayOptions = {}): Promise<GatewayProcess> {
   const apiKey = options.apiKey ?? createApiKey();
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'portcullis-test-')));
-  const child = spawn(process.execPath, [MAIN], {
+  const { withMemoryProbe = false } = options;
+  const flags = withMemoryProbe ? ['--expose-gc', '--import', MEMORY_PROBE] : [];
+  const child = spawn(process.execPath, [...flags, MAIN], {
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
@@ -49,8 +59,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
       GATEWAY_UPSTREAM_NETWORKS: 'loopback',
       ...options.env,
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+    stdio: ['ignore', 'pipe', 'pipe', ...(withMemoryProbe ? ['ipc' as const] : [])],
+  }) as ChildProcess & { readonly stdout: Readable; readonly stderr: Readable }; // both are piped
   let output = '';
   child.stderr.on('data', (chunk) => {
     output += chunk;
@@ -81,6 +91,11 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     adminPassword: ADMIN_PASSWORD,
     process: child,
     output: () => output,
+    retainedBytes: async () => {
+      child.send('read');
+      const [{ retained }] = (await once(child, 'message')) as [MemoryReading];
+      return retained;
+    },
     stop: () => end('SIGTERM'),
     kill: async () => void (await end('SIGKILL')),
   };

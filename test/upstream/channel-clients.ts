@@ -1,5 +1,5 @@
 import type { Era, Upstream } from '../../src/domain/upstream.ts';
-import { type Channel, type ChannelClient, createChannels } from '../../src/upstream/channels.ts';
+import { type Channel, type ChannelClient, type ChannelsDeps, createChannels } from '../../src/upstream/channels.ts';
 import { createOpenConnection } from '../../src/upstream/connections.ts';
 import type { JsonObject } from '../../src/upstream/message.ts';
 import type { StreamableClient } from '../../src/upstream/streamable.ts';
@@ -11,11 +11,13 @@ const noHttp: StreamableClient = {
   },
 };
 
-/** Channels over real processes. */
-export function channelsOf(client: StreamableClient = noHttp) {
+export type ChannelsOptions = Pick<ChannelsDeps, 'maxHttpSessions' | 'httpIdleMs'>;
+
+/** Channels over real processes and sockets. */
+export function channelsOf(client: StreamableClient = noHttp, options: ChannelsOptions = {}) {
   const processes = processesOf();
   const openConnection = createOpenConnection({ processes, client });
-  const channels = createChannels({ openConnection, log: silentLog });
+  const channels = createChannels({ openConnection, log: silentLog, ...options });
   const close = async () => {
     await channels.close();
     await processes.close();
@@ -68,6 +70,8 @@ export class TestClient {
   /** Messages of the listening stream. */
   readonly heard: JsonObject[] = [];
   readonly gone = new AbortController();
+  /** How often the listening stream was told that the connection was made anew. */
+  reopened = 0;
   #lastId = 0;
   #waiting: ((message: JsonObject) => void)[] = [];
 
@@ -91,9 +95,14 @@ export class TestClient {
   }
 
   listen(): () => void {
-    return this.channel.attach(this.client, (message) => {
-      this.heard.push(message);
-      this.#waiting.shift()?.(message);
+    return this.channel.attach(this.client, {
+      send: (message) => {
+        this.heard.push(message);
+        this.#waiting.shift()?.(message);
+      },
+      onReopen: () => {
+        this.reopened++;
+      },
     });
   }
 

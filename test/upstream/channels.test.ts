@@ -117,7 +117,7 @@ describe('a process that fails', () => {
     expect(await pidOf(channels, upstream, clientOf('ann', 's1'))).not.toBe(pid);
   });
 
-  test('keeps the listening streams over a restart', async () => {
+  test('keeps the listening streams over a restart, and tells them', async () => {
     const channels = setUp();
     const upstream = fakeUpstream();
     const ann = await connect(channels, upstream, clientOf('ann', 's1'));
@@ -126,6 +126,7 @@ describe('a process that fails', () => {
     const restarted = await connect(channels, upstream, clientOf('ann', 's2'));
     await restarted.call('notify', { message: { method: 'notifications/tools/list_changed' } });
     expect(ann.heard).toEqual([{ jsonrpc: '2.0', method: 'notifications/tools/list_changed' }]);
+    expect(ann.reopened).toBe(1);
   });
 
   test('again and again is started ever later, and says why', async () => {
@@ -236,11 +237,7 @@ describe('a changed upstream', () => {
     const { pid } = await ann.call('pid');
     const slow = ann.call('progress', { steps: 10, everyMs: 50 }, { progressToken: 1 });
     let ended = 0;
-    ann.channel.attach(
-      ann.client,
-      () => undefined,
-      () => ended++,
-    );
+    ann.channel.attach(ann.client, { send: () => undefined, onEnd: () => void ended++ });
     channels.forget(upstream.id);
     expect(ended).toBe(1);
     const changed = { ...upstream, revision: 2 };
@@ -251,6 +248,17 @@ describe('a changed upstream', () => {
     await gone(pid);
     await expect(connect(channels, upstream, clientOf('ann', 's1'))).rejects.toMatchObject({ reason: 'unavailable' });
     expect(await pidOf(channels, changed, clientOf('ann', 's1'))).toBe(fresh);
+  });
+
+  test('ends a stream that comes late', async () => {
+    const channels = setUp();
+    const upstream = fakeUpstream();
+    const ann = await connect(channels, upstream, clientOf('ann', 's1'));
+    channels.forget(upstream.id);
+    const ended = new Promise<string>((resolve) => {
+      ann.channel.attach(ann.client, { send: () => undefined, onEnd: () => resolve('ended') });
+    });
+    expect(await ended).toBe('ended');
   });
 
   test('ends its subscriptions', async () => {

@@ -36,10 +36,10 @@ export interface Listening {
   stop(): Promise<void>;
 }
 
-/** An HTTP server on a free loopback port. */
-export async function serveHttp(handler: RequestListener): Promise<Listening> {
+/** An HTTP server on a loopback port, without one on a free one. */
+export async function serveHttp(handler: RequestListener, wantedPort = 0): Promise<Listening> {
   const server = createServer(handler);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(wantedPort, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const stop = () =>
     new Promise<void>((resolve) => {

@@ -32,7 +32,8 @@ export async function serveEverything(transport: 'sse' | 'streamableHttp'): Prom
   return { url: `http://127.0.0.1:${port}/${transport === 'sse' ? 'sse' : 'mcp'}`, port, stop };
 }
 
-async function reachable(port: number): Promise<void> {
+/** Resolves when something on the port of loopback answers HTTP. */
+export async function reachable(port: number): Promise<void> {
   for (;;) {
     try {
       const { body } = await request(`http://127.0.0.1:${port}/`);
@@ -44,7 +45,8 @@ async function reachable(port: number): Promise<void> {
   }
 }
 
-async function freePort(): Promise<number> {
+/** A port of loopback that was free a moment ago. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -4,9 +4,9 @@ import type { Principal } from '../../src/domain/principal.ts';
 import type { Transport, Upstream } from '../../src/domain/upstream.ts';
 import { createEraBook } from '../../src/upstream/era.ts';
 import { createUpstreamHealth } from '../../src/upstream/health.ts';
-import { createOwnClient, type OwnClientDeps } from '../../src/upstream/own-client.ts';
+import { createOwnClient } from '../../src/upstream/own-client.ts';
 import { createTestUpstream } from '../../src/upstream/upstream-test.ts';
-import { channelsOf } from './channel-clients.ts';
+import { type ChannelsOptions, channelsOf } from './channel-clients.ts';
 import { serveHttp, serveTexts, upstreamOf } from './fixtures.ts';
 import { httpClientOf, serveEverything } from './http-clients.ts';
 import { SDK_STDIO_PROGRAM, serveSdk } from './sdk-upstream.ts';
@@ -20,14 +20,14 @@ afterEach(async () => {
   }
 });
 
-function setUp(sessions: OwnClientDeps['sessions'] = {}) {
+function setUp(options: ChannelsOptions = {}) {
   const { client, close: closeHttp } = httpClientOf();
-  const { channels, openConnection, close } = channelsOf(client);
+  const { channels, openConnection, close } = channelsOf(client, options);
   const eras = createEraBook({ client, openConnection });
   const health = createUpstreamHealth();
-  const own = createOwnClient({ client, channels, eras, health, sessions });
-  cleanUps.push(closeHttp, close, own.close);
-  return { own, health, test: createTestUpstream({ client, openConnection, eras, health, log: silentLog }) };
+  const own = createOwnClient({ channels, eras, health });
+  cleanUps.push(closeHttp, close);
+  return { own, health, test: createTestUpstream({ openConnection, eras, health, log: silentLog }) };
 }
 
 async function served<T extends { url: string; stop(): Promise<void> }>(starting: Promise<T>): Promise<T> {
@@ -203,7 +203,7 @@ describe("the gateway's own calls", () => {
 
   test('end the session that was not used for longest when there are too many, and idle ones', async () => {
     const server = await legacyServer();
-    const { own } = setUp({ capacity: 2, idleMs: 200 });
+    const { own } = setUp({ maxHttpSessions: 2, httpIdleMs: 200 });
     for (const id of ['a', 'b', 'c']) {
       await own.request(http(server.url), principal(id), 'm', {});
     }
@@ -238,7 +238,7 @@ describe("the gateway's own calls", () => {
         {
           jsonrpc: '2.0',
           id: 's1',
-          error: { code: -32601, message: 'portcullis does not support sampling/createMessage' },
+          error: { code: -32601, message: 'no connected client supports sampling/createMessage' },
         },
         { jsonrpc: '2.0', id: 's2', result: {} },
       ]),
@@ -288,7 +288,8 @@ describe("the gateway's own calls", () => {
     const upstream = http(server.url);
     await expect(own.request(upstream, ann, 'm', {})).rejects.toMatchObject({
       reason: 'bad_gateway',
-      message: 'The upstream "demo" answered 500 without a JSON-RPC answer. Check its log.',
+      message:
+        'The answer of the upstream "demo" has HTTP status 500. Check its log, and that its URL is its MCP endpoint.',
     });
     expect(health.isHealthy(upstream.id)).toBe(false);
     isBroken = false;
@@ -308,6 +309,21 @@ describe("the gateway's own calls", () => {
     await expect.poll(server.methods, { timeout: 5000 }).toContain('notifications/cancelled');
     expect(health.isHealthy('upstream-1')).toBe(true);
   });
+});
+
+test('an own call that is cancelled while its session is opened ends at once', async () => {
+  const server = await served(
+    serveTexts((_request, text, response) => {
+      if (!text.includes('"initialize"')) {
+        response.writeHead(400).end();
+      }
+    }),
+  );
+  const { own } = setUp();
+  const aborted = new AbortController();
+  const call = own.request(http(server.url), ann, 'm', {}, { signal: aborted.signal });
+  setTimeout(() => aborted.abort(), 200);
+  await expect(call).rejects.toMatchObject({ reason: 'canceled' });
 });
 
 describe('the test of an upstream', () => {
@@ -346,16 +362,25 @@ describe('the test of an upstream', () => {
   });
 
   test.each([
-    [401, 'Check the credentials of the upstream.'],
-    [404, 'Check that its URL is that of its MCP endpoint, and its transport.'],
-    [500, 'Check its log.'],
-  ])('says what to do about HTTP %i', async (status, advice) => {
+    [
+      401,
+      `The upstream "demo" refused the gateway's credentials (HTTP 401). An operator can set new ones with UpdateUpstream.`,
+    ],
+    [
+      404,
+      'The answer of the upstream "demo" has HTTP status 404. Check its log, and that its URL is its MCP endpoint.',
+    ],
+    [
+      500,
+      'The answer of the upstream "demo" has HTTP status 500. Check its log, and that its URL is its MCP endpoint.',
+    ],
+  ])('says what to do about HTTP %i', async (status, message) => {
     const server = await served(serveHttp((_request, response) => void response.writeHead(status).end()));
     const { test: testUpstream, health } = setUp();
     expect(await testUpstream(http(server.url))).toMatchObject({
       ok: false,
       status,
-      message: `The upstream "demo" answered ${status} without a JSON-RPC answer. ${advice}`,
+      message,
     });
     expect(health.isHealthy('upstream-1')).toBe(false);
   });

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { GatewayError } from '../../src/domain/errors.ts';
 import type { Upstream } from '../../src/domain/upstream.ts';
 import { channelsOf, clientOf, connect, toolCall } from './channel-clients.ts';
 import { type Listening, serveTexts, upstreamOf } from './fixtures.ts';
@@ -120,6 +121,26 @@ describe('a two-endpoint SSE upstream', () => {
     });
   });
 
+  test('that fails again and again locks its callers out for a second at most', async () => {
+    const channels = setUp();
+    const fake = await fakeSse({ onGet: (_request, response) => response.writeHead(500).end() !== undefined });
+    const ends: unknown[] = [];
+    await expect
+      .poll(
+        async () => {
+          await connect(channels, sseUpstream(fake.server.url), clientOf('ann', 's1')).catch((error) =>
+            ends.push(error),
+          );
+          return ends.filter((error) => !String(error).includes('times in a row')).length;
+        },
+        { timeout: 10_000 },
+      )
+      .toBe(5);
+    const waits = ends.map((error) => (error as GatewayError).retryAfterMs ?? 0);
+    expect(Math.max(...waits)).toBeGreaterThan(500);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(1000);
+  });
+
   test('that names no endpoint is given up', async () => {
     const fake = await fakeSse({
       onGet: (_request, response) => {
@@ -179,6 +200,7 @@ describe('a two-endpoint SSE upstream', () => {
       .toBe(2);
     fake.streams[1]?.write('data: {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n\n');
     expect(await ann.first('notifications/tools/list_changed')).toBeDefined();
+    expect(ann.reopened).toBe(1);
   });
 
   test('that sends an endless event is cut off', async () => {

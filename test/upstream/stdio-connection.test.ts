@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { GatewayError } from '../../src/domain/errors.ts';
 import type { Upstream } from '../../src/domain/upstream.ts';
 import type { Connection } from '../../src/upstream/connection.ts';
+import type { JsonObject } from '../../src/upstream/message.ts';
 import { fakeUpstream, gone, isAlive, processesOf, silentLog } from './stdio.ts';
 
 const started: ReturnType<typeof processesOf>[] = [];
@@ -25,11 +26,11 @@ async function connect(upstream: Upstream, log = silentLog) {
   const processes = processesOf(log);
   started.push(processes);
   const connection = await processes.start(upstream);
-  const waiting: ((text: string) => void)[] = [];
-  connection.onMessage((text) => waiting.shift()?.(text));
+  const waiting: ((message: JsonObject) => void)[] = [];
+  connection.onMessage((message) => waiting.shift()?.(message));
   const closed = new Promise<GatewayError>((resolve) => connection.onClose(resolve));
   const call = (name: string, args: object = {}) => {
-    const answer = new Promise<FakeResult>((resolve) => waiting.push((text) => resolve(JSON.parse(text).result)));
+    const answer = new Promise<FakeResult>((resolve) => waiting.push(({ result }) => resolve(result as FakeResult)));
     void send(connection, name, args);
     return answer;
   };
@@ -37,9 +38,7 @@ async function connect(upstream: Upstream, log = silentLog) {
 }
 
 function send(connection: Connection, name: string, args: object = {}): Promise<void> {
-  return connection.send(
-    JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: args } }),
-  );
+  return connection.send({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: args } });
 }
 
 describe('a stdio connection', () => {
@@ -123,7 +122,7 @@ describe('a stdio connection', () => {
   test('ends a process that does not take its input', async () => {
     const { connection, closed } = await connect(fakeUpstream());
     await send(connection, 'freeze');
-    const message = JSON.stringify({ text: 'z'.repeat(1024 * 1024) });
+    const message = { text: 'z'.repeat(1024 * 1024) };
     const results = await Promise.allSettled(Array.from({ length: 24 }, () => connection.send(message)));
     expect(results.some(({ status }) => status === 'rejected')).toBe(true);
     expect((await closed).message).toContain('does not take its input');
@@ -165,10 +164,10 @@ describe('a stdio connection', () => {
     const program = `
       const { fakeUpstream, processesOf } = await import(${JSON.stringify(fileURLToPath(new URL('stdio.ts', import.meta.url)))});
       const connection = await processesOf().start(fakeUpstream({ args: ['--stubborn'] }));
-      connection.onMessage((text) => {
-        process.stdout.write(text, () => { throw new Error('bug'); });
+      connection.onMessage((message) => {
+        process.stdout.write(JSON.stringify(message), () => { throw new Error('bug'); });
       });
-      connection.send(JSON.stringify({ id: 1, method: 'tools/call', params: { name: 'child' } }));
+      connection.send({ id: 1, method: 'tools/call', params: { name: 'child' } });
     `;
     const gateway = spawn(process.execPath, ['--input-type=module', '-e', program], {
       stdio: ['ignore', 'pipe', 'ignore'],

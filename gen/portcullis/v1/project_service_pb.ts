@@ -378,7 +378,8 @@ export const ProjectService: GenService<{
   },
   /**
    * DeleteProject deletes a project with its ApiKeys; its decisions stay in the log. Only for operators of the installation.
-   * FAILED_PRECONDITION for the project `default`, and while there are users or upstreams; ABORTED when the etag is stale.
+   * FAILED_PRECONDITION for the project `default`, and while there are users, agents, upstreams or active gateways; ABORTED when the etag is
+   * stale.
    *
    * @generated from rpc portcullis.v1.ProjectService.DeleteProject
    */

@@ -1,19 +1,22 @@
-import type { JsonObject } from '../../domain/json.ts';
+import type { OutcomeStatus } from '../../domain/decision.ts';
 import type { Era, Upstream } from '../../domain/upstream.ts';
 import type { ForwardEnd } from '../../pipeline/call.ts';
-import type { ChannelClient } from '../../upstream/channels.ts';
+import type { Channel, ChannelClient, Channels } from '../../upstream/channels.ts';
+import { type EraBook, pickEra } from '../../upstream/era.ts';
 import type { McpPost, McpRequest } from '../exchange.ts';
-
-/** A client's request, on its way to an upstream that may speak another era. */
-export interface BridgeRequest {
-  readonly post: McpPost;
-  /** With the time-out that holds. */
-  readonly upstream: Upstream;
-  /** The request in the client's era, with names, URIs and arguments as the upstream knows them. */
-  readonly message: JsonObject;
-  /** Changes the upstream's result before the client gets it, such as the names in it. */
-  readonly mapResult?: (result: JsonObject) => JsonObject;
-}
+import type { BridgeRequest } from './bridge-request.ts';
+import { clientOf } from './clients.ts';
+import { Deliveries } from './deliveries.ts';
+import { type ForwardDeps, forward } from './forward.ts';
+import { createHeldExchanges } from './held-exchanges.ts';
+import { createLogLevels } from './log-levels.ts';
+import { createQuestions } from './questions.ts';
+import { createRelay, type RelayDeps } from './relay.ts';
+import { createRemoteRounds } from './remote-rounds.ts';
+import { serveOtherReplicas } from './rounds-for-others.ts';
+import { createRunningRequests } from './running-requests.ts';
+import { createTokens, type TokensDeps } from './tokens.ts';
+import { createUpstreamLogLevels } from './upstream-log-levels.ts';
 
 /** Carries requests between any client and any upstream, translating between eras where they differ. */
 export interface Bridge {
@@ -33,4 +36,75 @@ export interface Bridge {
   eraFor(upstream: Upstream, clientEra: Era): Promise<Era>;
   /** Who the request's client is at an upstream that is spoken to in this era. */
   clientOf(request: McpRequest & { readonly message?: McpPost['message'] }, upstreamEra: Era): ChannelClient;
+  /** What a legacy upstream says outside of requests, for the stream of a legacy session; answers to what it asks come by `takeAnswer`. */
+  deliveries(request: McpRequest, channel: Pick<Channel, 'respond'>): Deliveries;
+  /** Takes what the bridge of another replica sent to this one; false when the text is not for the bridge. */
+  takeRelayed(body: string): boolean;
+}
+
+export interface BridgeDeps extends TokensDeps, RelayDeps {
+  readonly channels: Pick<Channels, 'open'>;
+  readonly eras: Pick<EraBook, 'erasOf' | 'probe'>;
+  /** Aborted when the process stops. */
+  readonly stopping: AbortSignal;
+  /** Told how each exchange ended, for the upstream's health and era. */
+  readonly onEnd: (upstream: Upstream, status: OutcomeStatus) => void;
+  /** Longest time that a client may take to answer what an upstream asks, in milliseconds; 10 minutes unless given. */
+  readonly holdMs?: number;
+  readonly now?: () => number;
+}
+
+const HOLD_MS = 10 * 60_000;
+
+/** Makes the bridge; nothing of it outlives `stopping` but what clients still wait for. */
+export function createBridge(deps: BridgeDeps): Bridge {
+  const { channels, eras, stopping, onEnd, replicaId, holdMs = HOLD_MS, now = Date.now } = deps;
+  const tokens = createTokens(deps);
+  const relay = createRelay(deps);
+  const questions = createQuestions({ tokens, relay, holdMs });
+  const held = createHeldExchanges({ tokens, replicaId, holdMs, stopping, now });
+  const remote = createRemoteRounds({ relay });
+  serveOtherReplicas({ relay, held });
+  const running = createRunningRequests();
+  const levels = createLogLevels();
+  const upstreamLevels = createUpstreamLogLevels();
+
+  const eraFor: Bridge['eraFor'] = async (upstream, clientEra) => {
+    const known = eras.erasOf(upstream);
+    const isKnown = known.modern !== undefined || (clientEra === 'legacy' && known.legacy === true);
+    return pickEra(isKnown ? known : await eras.probe(upstream), clientEra);
+  };
+
+  const forwardDeps: ForwardDeps = {
+    channels,
+    eraFor,
+    questions,
+    held,
+    remote,
+    running,
+    levels,
+    upstreamLevels,
+    replicaId,
+    stopping,
+    tokens,
+    now,
+  };
+
+  return {
+    async forward(request, before) {
+      const end = await forward(forwardDeps, request, before);
+      onEnd(request.upstream, end.status);
+      return end;
+    },
+    takeAnswer: questions.take,
+    cancel: running.cancel,
+    setLogLevel: ({ session }, level) => session && levels.set(session.id, level),
+    eraFor,
+    clientOf,
+    deliveries(request, channel) {
+      const client = clientOf(request, 'legacy');
+      return new Deliveries({ questions, channel, client, logLevel: () => levels.find(client.sessionId) });
+    },
+    takeRelayed: relay.take,
+  };
 }

@@ -1,7 +1,7 @@
 import type { SettingType, TemplateSetting } from '../../domain/upstream-template.ts';
 import { escapeText, placeOf } from '../places.ts';
 import { parseValue } from '../setting-values.ts';
-import { child, type DocumentNode, items, properties, readFlag, readText } from './document.ts';
+import { child, DocumentError, type DocumentNode, items, properties, readFlag, readText } from './document.ts';
 
 /** A value that the document fixes or asks for (`Input` of the registry's schema). */
 export interface Input {
@@ -111,8 +111,11 @@ export function isAlwaysGiven({ settings }: InputText): boolean {
   return settings.every(({ required, defaultValue }) => required || defaultValue !== undefined);
 }
 
-/** Makes an empty list. */
-export function createSettingList(): SettingList {
+/** As many as a template may have. */
+const MAX_SETTINGS = 100;
+
+/** Makes an empty list for what a part of a document asks; the list throws a DocumentError when that is too much. */
+export function createSettingList(source: DocumentNode): SettingList {
   const settings: TemplateSetting[] = [];
   return {
     settings,
@@ -120,6 +123,9 @@ export function createSettingList(): SettingList {
       for (let count = 1; ; count += 1) {
         const setting = count === 1 ? wanted : { ...wanted, name: `${wanted.name}_${count}` };
         const other = settings.find(({ name }) => name === setting.name);
+        if (other === undefined && settings.length === MAX_SETTINGS) {
+          throw new DocumentError(source, `asks for more than ${MAX_SETTINGS} values, which a template cannot have`);
+        }
         if (other === undefined) settings.push(setting);
         // What has the same name and is described alike is the same thing, such as a token in two headers.
         if (other === undefined || isAlike(other, setting)) return other ?? setting;

@@ -22,6 +22,9 @@ interface CommandParts {
   readonly packageArgs: readonly string[];
 }
 
+/** Longest name of a package; longer ones would keep the expressions that read it busy. */
+const IDENTIFIER_LENGTH = 512;
+
 const VERSION = /^[A-Za-z0-9][A-Za-z0-9.+_!-]*$/;
 
 const RUNNERS: Readonly<Record<string, Runner>> = {
@@ -71,11 +74,13 @@ const ALWAYS_SET: ReadonlySet<string> = new Set(['-i', '--interactive', '--rm'])
 export function readPackage(node: DocumentNode): ImportedContent {
   const { runner, kind } = readRunner(node);
   requireStdio(child(node, 'transport'));
-  const list = createSettingList();
+  const list = createSettingList(node);
   const env = readKeyValues(child(node, 'environmentVariables', 'environment_variables'), list);
   const identifier = child(node, 'identifier', 'name');
   const name = requireText(identifier);
-  if (!runner.identifier.test(name)) throw new DocumentError(identifier, `is not the name of a package of ${kind}`);
+  if (name.length > IDENTIFIER_LENGTH || !runner.identifier.test(name)) {
+    throw new DocumentError(identifier, `is not the name of a package of ${kind}`);
+  }
   const runtime = readArguments(child(node, 'runtimeArguments', 'runtime_arguments'));
   const names = kind === 'oci' ? takeContainerVariables(runtime, env, list) : { variables: [], rest: runtime };
   const command = readCommand(node, runner, runtime.length > 0);

@@ -23,7 +23,7 @@ export function readRemote(node: DocumentNode): ImportedContent {
   const name = requireText(type);
   const kind = Object.hasOwn(KINDS, name) ? KINDS[name] : undefined;
   if (kind === undefined) throw new DocumentError(type, 'is not a transport of remotes: streamable-http or sse');
-  const list = createSettingList();
+  const list = createSettingList(node);
   const url = readUrl(node, list);
   const headers = Object.fromEntries(readKeyValues(child(node, 'headers'), list));
   return { transport: { kind, url }, headers, env: {}, settings: list.settings };

@@ -1,5 +1,5 @@
-/** Permits for at most so many processes; one that is ending keeps its permit until it is gone. */
-export class ProcessLimit {
+/** Permits for at most so many connections; one that is ending keeps its permit until it is gone. */
+export class ConnectionLimit {
   #free: number;
   #ending = 0;
   readonly #waiting: (() => void)[] = [];
@@ -9,7 +9,7 @@ export class ProcessLimit {
   }
 
   /**
-   * Resolves with a permit; when none is free and none is about to be, `evict` is asked to end a process that can be spared
+   * Resolves with a permit; when none is free and none is about to be, `evict` is asked to end a connection that can be spared
    * (true = it will). Undefined when there is none.
    */
   acquire(evict: () => boolean): Promise<void> | undefined {
@@ -17,13 +17,17 @@ export class ProcessLimit {
       this.#free--;
       return Promise.resolve();
     }
-    if (this.#waiting.length < this.#ending || evict()) {
-      return new Promise((resolve) => this.#waiting.push(resolve));
+    if (this.#waiting.length < this.#ending) {
+      return this.#wait();
     }
-    return undefined;
+    if (!evict()) {
+      return undefined;
+    }
+    // A connection may be gone as soon as it is told to end.
+    return this.#free > 0 ? this.acquire(evict) : this.#wait();
   }
 
-  /** A process with a permit has been told to end. */
+  /** A connection with a permit has been told to end. */
   ending(): void {
     this.#ending++;
   }
@@ -39,5 +43,9 @@ export class ProcessLimit {
     } else {
       next();
     }
+  }
+
+  #wait(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 }

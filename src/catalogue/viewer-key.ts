@@ -18,20 +18,29 @@ const MAX_TEXTS = 1000;
 export function createCapabilityKeys(): CapabilityKeys {
   const byObject = new WeakMap<JsonObject, string>();
   const byText = new Map<string, string>();
+
+  function add(text: string, capabilities: JsonObject): string {
+    const key = keyOf(capabilities);
+    if (byText.size >= MAX_TEXTS) {
+      byText.clear();
+    }
+    byText.set(text, key);
+    return key;
+  }
+
   return {
-    of({ capabilities }) {
-      const known = byObject.get(capabilities);
+    of({ era, capabilities }) {
+      // Modern clients declare theirs with each request, so theirs are never the same object.
+      const known = era === 'legacy' ? byObject.get(capabilities) : undefined;
       if (known !== undefined) {
         return known;
       }
       // Clients write theirs in the same order each time: sorting is for the first time.
       const text = JSON.stringify(capabilities);
-      const key = byText.get(text) ?? keyOf(capabilities);
-      if (byText.size >= MAX_TEXTS) {
-        byText.clear();
+      const key = byText.get(text) ?? add(text, capabilities);
+      if (era === 'legacy') {
+        byObject.set(capabilities, key);
       }
-      byText.set(text, key);
-      byObject.set(capabilities, key);
       return key;
     },
   };

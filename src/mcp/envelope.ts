@@ -113,9 +113,7 @@ export function decodeHeaderValue(header: string): string | undefined {
     return header;
   }
   const bytes = Buffer.from(encoded, 'base64');
-  return bytes.toString('base64').replaceAll('=', '') === encoded.replaceAll('=', '')
-    ? bytes.toString('utf8')
-    : undefined;
+  return bytes.toString('base64') === encoded ? bytes.toString('utf8') : undefined;
 }
 
 function mismatch(message: string): EnvelopeProblem {

@@ -21,10 +21,10 @@ export interface ClientMessage {
 /** A message that is not what JSON-RPC and MCP allow; answered with this code and the id, if one could be read. */
 export class InvalidMessageError extends Error {
   override readonly name = 'InvalidMessageError';
-  readonly code: -32700 | -32600 | -32602;
+  readonly code: -32700 | -32600 | -32602 | -32020;
   readonly id: JsonRpcId | null;
 
-  constructor(code: -32700 | -32600 | -32602, message: string, id: JsonRpcId | null = null) {
+  constructor(code: InvalidMessageError['code'], message: string, id: JsonRpcId | null = null) {
     super(message);
     this.code = code;
     this.id = id;

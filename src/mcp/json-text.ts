@@ -20,14 +20,14 @@ export function endOfValue(text: string, start: number): number {
   let depth = 0;
   let at = start;
   do {
-    const character = text.charAt(at);
-    if (character === '"') {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
       at = endOfString(text, at);
       continue;
     }
-    if (OPENING.includes(character)) {
+    if (code === OPEN_BRACE || code === OPEN_BRACKET) {
       depth++;
-    } else if (CLOSING.includes(character)) {
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
       depth--;
     } else if (depth === 0) {
       return endOfLiteral(text, at);
@@ -39,61 +39,77 @@ export function endOfValue(text: string, start: number): number {
 
 /** The text with the values of some keys replaced, in the object that begins at or after `from`; keys that it lacks are added, all else stays as it was written. */
 export function withMembers(text: string, from: number, changes: ReadonlyMap<string, string>): string {
-  const spans: (Span & { readonly value: string })[] = [];
-  const missing = new Map(changes);
+  const spans: (Span & { readonly key: string })[] = [];
   for (const { key, start } of membersOf(text, from)) {
-    const value = missing.get(key);
-    if (value !== undefined) {
-      spans.push({ start, end: endOfValue(text, start), value });
-      missing.delete(key);
+    if (changes.has(key)) {
+      spans.push({ key, start, end: endOfValue(text, start) });
     }
-    if (missing.size === 0) {
+    if (spans.length === changes.size) {
       break;
     }
   }
   let result = '';
   let done = 0;
-  if (missing.size > 0) {
-    const first = skip(text, from) + 1;
-    const added = [...missing].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(',');
-    result = text.slice(0, first) + added + (text[skip(text, first)] === '}' ? '' : ',');
-    done = first;
+  if (spans.length < changes.size) {
+    done = skip(text, from) + 1;
+    result = text.slice(0, done) + addedMembers(changes, spans) + (text[skip(text, done)] === '}' ? '' : ',');
   }
-  for (const { start, end, value } of spans) {
-    result += text.slice(done, start) + value;
+  for (const { key, start, end } of spans) {
+    result += text.slice(done, start) + changes.get(key);
     done = end;
   }
   return result + text.slice(done);
 }
 
-const OPENING = '{[';
-const CLOSING = '}]';
-const BETWEEN = ' \t\r\n,:';
+function addedMembers(changes: ReadonlyMap<string, string>, replaced: readonly { readonly key: string }[]): string {
+  const added = [...changes].filter(([name]) => !replaced.some(({ key }) => key === name));
+  return added.map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(',');
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const SPACE = 0x20;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
 
 /** The members of an object with the place of each value; a value is passed over only when the next member is asked for. */
 function* membersOf(text: string, from: number): Generator<{ readonly key: string; readonly start: number }> {
   let at = skip(text, skip(text, from) + 1);
-  while (text[at] === '"') {
+  while (text.charCodeAt(at) === QUOTE) {
     const keyEnd = endOfString(text, at);
     const start = skip(text, keyEnd);
-    // Parsed, because a key may be written with escapes.
-    yield { key: JSON.parse(text.slice(at, keyEnd)) as string, start };
+    yield { key: keyIn(text.slice(at, keyEnd)), start };
     at = skip(text, endOfValue(text, start));
   }
 }
 
+/** A key as it is meant: it may be written with escapes. */
+function keyIn(written: string): string {
+  return written.includes('\\') ? (JSON.parse(written) as string) : written.slice(1, -1);
+}
+
 function skip(text: string, from: number): number {
   let at = from;
-  while (at < text.length && BETWEEN.includes(text.charAt(at))) {
+  while (isBetween(text.charCodeAt(at))) {
     at++;
   }
   return at;
 }
 
+/** True for what stands between tokens: blanks (all of them are at most a space), commas and colons. */
+function isBetween(code: number): boolean {
+  return code <= SPACE || code === COMMA || code === COLON;
+}
+
 function endOfLiteral(text: string, start: number): number {
   let at = start;
-  while (at < text.length && !BETWEEN.includes(text.charAt(at)) && !CLOSING.includes(text.charAt(at))) {
-    at++;
+  let code = text.charCodeAt(at);
+  while (at < text.length && !isBetween(code) && code !== CLOSE_BRACE && code !== CLOSE_BRACKET) {
+    code = text.charCodeAt(++at);
   }
   return at;
 }
@@ -109,7 +125,7 @@ function endOfString(text: string, start: number): number {
 
 function isEscaped(text: string, at: number): boolean {
   let backslashes = 0;
-  while (text[at - 1 - backslashes] === '\\') {
+  while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) {
     backslashes++;
   }
   return backslashes % 2 === 1;

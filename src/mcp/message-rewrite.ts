@@ -10,9 +10,10 @@ export function withParams(
   changes: JsonObject,
   texts: ReadonlyMap<string, string> = noTexts,
 ): ClientMessage {
-  const members = new Map(
-    Object.entries(changes).map(([name, value]) => [name, texts.get(name) ?? JSON.stringify(value)]),
-  );
+  const members = new Map<string, string>();
+  for (const name in changes) {
+    members.set(name, texts.get(name) ?? JSON.stringify(changes[name]));
+  }
   const from = findValue(message.text, 0, 'params');
   const text =
     from === undefined

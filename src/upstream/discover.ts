@@ -3,6 +3,7 @@ import type { OpenConnection } from './connections.ts';
 import { GATEWAY_INITIALIZE, MODERN_META, MODERN_VERSION } from './gateway-client.ts';
 import { callOverHttp } from './http-call.ts';
 import { isObject, type JsonObject } from './message.ts';
+import { postNotice } from './post-notice.ts';
 import type { StreamableClient } from './streamable.ts';
 
 /** What an upstream answered to `server/discover`. */
@@ -47,8 +48,8 @@ export async function takesSessions(client: StreamableClient, upstream: Upstream
   const { headers, response } = await callOverHttp(client, upstream, { headers: {}, message });
   const sessionId = headers['mcp-session-id'];
   if (typeof sessionId === 'string') {
-    const sink = { onResponse: () => undefined, onData: () => true, onEnd: () => undefined, onError: () => undefined };
-    client.exchange(upstream, { method: 'DELETE', headers: { 'mcp-session-id': sessionId } }, sink);
+    const end = { method: 'DELETE', headers: { 'mcp-session-id': sessionId } } as const;
+    postNotice(client, upstream, end).catch(() => undefined); // what it says to that does not matter
   }
   const result = response?.['result'];
   const version = isObject(result) ? result['protocolVersion'] : undefined;

@@ -168,6 +168,7 @@ describe('an argument', () => {
       { field: 'template.settings.b', description },
     ]);
     expect(fillArgs([`\${b}`], { b: '-e' }, settings)).toEqual([{ field: 'template.settings.b', description }]);
+    expect(fillArgs([`\${b}`], { b: '-0x=1' }, settings)).toEqual([{ field: 'template.settings.b', description }]);
     expect(fillArgs([`\${b}`], { b: -5 }, [setting('b', { type: 'number' })])).toEqual(['-5']);
     expect(fillArgs([`--b=\${b}`], { b: '-e' }, settings)).toEqual(['--b=-e']);
   });

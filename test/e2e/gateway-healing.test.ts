@@ -22,27 +22,14 @@ afterAll(cleanUp.run);
 
 describe('a gateway of upstreams over every transport', () => {
   for (const victim of ['old', 'new', 'events'] as const) {
-    test(`[I4-RESTART] serves 20 clients undisturbed while '${victim}' is killed and started again, and then that one too`, {
-      timeout: 120_000,
-    }, async () => {
-      const clients = await world.connect(10);
-      const work = workWithout(victim, clients);
-      await vi.waitFor(() => work.expectAll('whole', 2), SOON);
-      await world.processes[victim].kill();
-      await vi.waitFor(() => work.expectAll('broken', 3), SOON);
-      await world.processes[victim].start();
-      await vi.waitFor(() => work.expectAll('whole', 3), SOON);
-      expect(await work.end()).toEqual([]);
-      await Promise.all(clients.map((client) => client.close()));
-    });
-  }
-
-  for (const victim of ['old', 'new', 'events'] as const) {
     test(`[I4-LIST-CALL] '${victim}' may restart between a list and a call`, async () => {
-      for (const client of await world.connect()) {
+      const clients = await world.connect();
+      for (const client of clients) {
         expect((await client.tools()).sort()).toEqual(toolsOf(SLUGS));
-        await world.processes[victim].kill();
-        await world.processes[victim].start();
+      }
+      await world.processes[victim].kill();
+      await world.processes[victim].start();
+      for (const client of clients) {
         await callAt(client, victim, `after the restart, ${client.era}`);
       }
     });
@@ -58,6 +45,22 @@ describe('a gateway of upstreams over every transport', () => {
       await callAt(client, 'local', `after the death, ${client.era}`);
     }
   });
+
+  for (const victim of ['old', 'new', 'events'] as const) {
+    test(`[I4-RESTART] serves 20 clients undisturbed while '${victim}' is killed and started again, and then that one too`, {
+      timeout: 120_000,
+    }, async () => {
+      const clients = await world.connect(10);
+      const work = workWithout(victim, clients);
+      await vi.waitFor(() => work.expectAll('whole', 2), SOON);
+      await world.processes[victim].kill();
+      await vi.waitFor(() => work.expectAll('broken', 3), SOON);
+      await world.processes[victim].start();
+      await vi.waitFor(() => work.expectAll('whole', 3), SOON);
+      expect(await work.end()).toEqual([]);
+      await Promise.all(clients.map((client) => client.close()));
+    });
+  }
 
   test('[I4-COMPLETE-LIST] lists what an upstream has after its restart, and what it had after another one', {
     timeout: 120_000,
@@ -101,6 +104,7 @@ test('[I4-COMPLETE-LIST] lists everything to clients that stay while the gateway
   for (const client of clients) {
     expect((await client.tools()).sort()).toEqual(toolsOf(SLUGS));
     await Promise.all(SLUGS.map((slug) => callAt(client, slug, `${client.era} after the restart`)));
+    await client.close();
   }
 });
 

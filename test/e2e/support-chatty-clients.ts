@@ -30,7 +30,7 @@ export interface ChattyClient {
   call(name: string, args: Record<string, string | number>, onProgress?: (message: string) => void): Promise<string>;
   prompt(name: string, args: Record<string, string>): Promise<string>;
   read(uri: string): Promise<string>;
-  /** Ends its session and its streams. */
+  /** Ends its session and its streams; once more does nothing. */
   close(): Promise<void>;
 }
 
@@ -62,8 +62,10 @@ async function connect1({ url, apiKey, onElicit, onStray }: ChattyClientOptions)
     read: (uri) => client.readResource({ uri }).then(resourceText),
     async close() {
       endWatch();
-      await transport.terminateSession();
-      await client.close();
+      if (client.transport !== undefined) {
+        await transport.terminateSession();
+        await client.close();
+      }
     },
   };
 }

@@ -53,7 +53,7 @@ describe('a call of a modern client to a modern upstream', () => {
     const { caller } = await setUp([shop, await handShop('s2', [])]);
     const answer = await call(
       caller,
-      `"n\\u0061me" : "s1_order", "arguments":{ "n": 1.0, "big":12345678901234567890},"x":[1e2]`,
+      `"n\\u0061me" : "s1_order", "arguments":{ "n": 1.0, "big":12345678901234567890,"region":"eu"},"x":[1e2]`,
       's1_order',
       {
         'mcp-param-region': 'eu',
@@ -62,7 +62,7 @@ describe('a call of a modern client to a modern upstream', () => {
     );
     expect(answer).toMatchObject({ id: 7, result: { content: [{ text: 'done' }] } });
     expect(shop.calls[0]?.text).toBe(
-      `{"jsonrpc":"2.0", "id":7,"method":"tools/call","params":{"_meta":${JSON.stringify(META)},"n\\u0061me" : "order", "arguments":{ "n": 1.0, "big":12345678901234567890},"x":[1e2]}}`,
+      `{"jsonrpc":"2.0", "id":7,"method":"tools/call","params":{"_meta":${JSON.stringify(META)},"n\\u0061me" : "order", "arguments":{ "n": 1.0, "big":12345678901234567890,"region":"eu"},"x":[1e2]}}`,
     );
     expect(shop.calls[0]?.headers).toMatchObject({
       'mcp-name': 'order',
@@ -89,6 +89,19 @@ describe('a call of a modern client to a modern upstream', () => {
     const { caller } = await setUp([shop], [{ tools: { order: { fixedArguments: { key: 1 } } } }]);
     expect(await call(caller, `"name":"order","arguments":[1]`, 'order')).toMatchObject({ error: { code: -32602 } });
     expect(shop.calls).toEqual([]);
+  });
+
+  test('is refused when its headers do not repeat its arguments', async () => {
+    const shop = await handShop('s1', [REGIONAL]);
+    const { caller, gateway } = await setUp([shop]);
+    const params = `"name":"order","arguments":{"region":"eu"}`;
+    for (const headers of [{}, { 'mcp-param-region': 'us' }] as Record<string, string>[]) {
+      expect(await call(caller, params, 'order', headers)).toMatchObject({ id: 7, error: { code: -32020 } });
+    }
+    expect(gateway.decisions).toEqual([]);
+    expect(await call(caller, params, 'order', { 'mcp-param-region': '=?base64?ZXU=?=' })).toMatchObject({
+      result: {},
+    });
   });
 
   test('goes to the upstream while others are silent', async () => {

@@ -38,14 +38,15 @@ describe.each(postgres)('messages between replicas on $name', ({ locate }) => {
   it('come in spite of one that a listener fails on', async () => {
     const location = await locate();
     const one = await openUntilTestEnds(location);
-    const two = await openUntilTestEnds(location);
+    const errors: unknown[] = [];
+    const two = await openUntilTestEnds(location, (error) => errors.push(error));
     const heard: string[] = [];
     two.mail.onMessage((body) => {
       heard.push(body);
       if (body === 'first') throw new Error('cannot be read');
     });
     const bodies = ['first', 'second', 'third'].map((body, at) => ({
-      id: `${at}`,
+      id: `00${at}`,
       recipient: two.mail.replicaId,
       body,
       create_time: Date.now(),
@@ -55,6 +56,7 @@ describe.each(postgres)('messages between replicas on $name', ({ locate }) => {
     await one.mail.send(two.mail.replicaId, 'fourth');
 
     await vi.waitFor(() => expect(heard).toEqual(['first', 'second', 'third', 'fourth']), SOON);
+    expect(errors).toEqual([new Error('cannot be read')]);
   });
 
   it('carry a body of a mebibyte', async () => {

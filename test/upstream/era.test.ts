@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Transport, Upstream } from '../../src/domain/upstream.ts';
 import { createEraBook } from '../../src/upstream/era.ts';
 import { channelsOf } from './channel-clients.ts';
-import { serveHttp, upstreamOf } from './fixtures.ts';
+import { serveHttp, serveTexts, upstreamOf } from './fixtures.ts';
 import { httpClientOf, serveEverything } from './http-clients.ts';
 import { SDK_STDIO_PROGRAM, serveSdk } from './sdk-upstream.ts';
 import { fakeUpstream } from './stdio.ts';
@@ -84,10 +84,36 @@ describe('the era of an upstream', () => {
     const server = await served(serveSdk({}, (received) => headers.push(received)));
     const book = setUp();
     expect(book.erasOf(http(server.url))).toEqual({ modern: undefined, legacy: undefined });
-    expect(await book.probe(http(server.url))).toEqual({ modern: true, legacy: undefined });
+    expect(await book.probe(http(server.url))).toEqual({ modern: true, legacy: true });
     expect(headers[0]).toMatchObject({ 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'server/discover' });
-    expect(book.erasOf(http(server.url))).toEqual({ modern: true, legacy: undefined });
+    expect(book.erasOf(http(server.url))).toEqual({ modern: true, legacy: true });
     expect(await setUp().probe(stdio([SDK_STDIO_PROGRAM]))).toEqual({ modern: true, legacy: undefined });
+  });
+
+  test('of a modern server that refuses sessions is modern only', async () => {
+    const server = await served(serveSdk({ legacy: 'reject' }));
+    expect(await setUp().probe(http(server.url))).toEqual({ modern: true, legacy: false });
+  });
+
+  test('of a modern server is found out without leaving a session', async () => {
+    const ended: unknown[] = [];
+    const server = await served(
+      serveTexts((request, text, response) => {
+        response.setHeader('content-type', 'application/json');
+        if (request.method === 'DELETE') {
+          ended.push(request.headers['mcp-session-id']);
+          response.end();
+          return;
+        }
+        const { id, method } = JSON.parse(text);
+        response.setHeader('mcp-session-id', 's1');
+        const result =
+          method === 'initialize' ? { protocolVersion: '2025-11-25' } : { supportedVersions: ['2026-07-28'] };
+        response.end(JSON.stringify({ jsonrpc: '2.0', id, result }));
+      }),
+    );
+    expect(await setUp().probe(http(server.url))).toEqual({ modern: true, legacy: true });
+    await expect.poll(() => ended, { timeout: 5000 }).toEqual(['s1']);
   });
 
   test('is legacy for server-everything, over HTTP and over stdio', { timeout: 30_000 }, async () => {
@@ -139,7 +165,8 @@ describe('the era of an upstream', () => {
     expect(first.modern).toBe(era === 'modern');
     expect(second).toEqual(first);
     expect(await book.probe(http(server.url))).toEqual(first);
-    expect(server.count()).toBe(1);
+    // A modern one is also asked whether it takes sessions.
+    expect(server.count()).toBe(era === 'modern' ? 2 : 1);
   });
 
   test('that speaks both by its own word is both', async () => {

@@ -127,13 +127,16 @@ describe('the GET stream of a session', () => {
   });
 
   test('is opened anew with the session that a call has found lost', async () => {
-    const { server, ann } = await withStreams();
+    const { server, ann } = await withStreams(({ params }) => params['name'] === 'hang');
     ann.listen();
-    await server.arrived('GET');
+    const { response } = await server.arrived('GET');
+    ann.call('hang').catch(() => undefined);
+    await server.arrived('tools/call');
     server.forgetSessions();
     await ann.call('x');
     expect((await server.arrived('GET', 2)).headers['mcp-session-id']).toBe('session-2');
     expect(ann.reopened).toBe(1);
+    await expect.poll(() => response.destroyed, { timeout: 5000 }).toBe(true);
   });
 });
 

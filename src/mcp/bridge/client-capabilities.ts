@@ -7,15 +7,16 @@ const TASKS_EXTENSION = 'io.modelcontextprotocol/tasks';
 export function toModernCapabilities(capabilities: unknown): JsonObject {
   const { tasks: _legacyTasks, roots, ...same } = isObject(capabilities) ? capabilities : {};
   // Modern clients do not tell when their roots change.
-  return withoutTasks({ ...same, ...(isObject(roots) ? { roots: {} } : {}) });
+  return withoutTasksExtension({ ...same, ...(isObject(roots) ? { roots: {} } : {}) });
 }
 
 /** What a modern client declared with its request, in the words of the legacy era. */
 export function toLegacyCapabilities(capabilities: unknown): JsonObject {
-  return isObject(capabilities) ? withoutTasks(capabilities) : {};
+  return isObject(capabilities) ? withoutTasksExtension(capabilities) : {};
 }
 
-function withoutTasks(capabilities: JsonObject): JsonObject {
+/** The same capabilities without those for tasks; the same object where there are none. */
+export function withoutTasksExtension(capabilities: JsonObject): JsonObject {
   const { extensions, ...others } = capabilities;
   if (!isObject(extensions) || !(TASKS_EXTENSION in extensions)) {
     return capabilities;

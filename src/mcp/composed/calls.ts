@@ -1,10 +1,12 @@
-import type { Composition } from '../../catalogue/composition.ts';
+import type { Composition, ExposedTool } from '../../catalogue/composition.ts';
 import { isSearchTool } from '../../catalogue/search-tools.ts';
 import { look } from '../../pipeline/route.ts';
 import { argumentsText } from '../arguments-text.ts';
 import type { McpPost } from '../exchange.ts';
 import { argumentsOf, govern, type Route } from '../govern.ts';
+import { InvalidMessageError } from '../json-rpc.ts';
 import { missingParam, targetOf } from '../methods.ts';
+import { findParamMismatch } from '../param-header-check.ts';
 import type { ComposedDeps } from './deps.ts';
 import { promptRoute, resourceRoute, toolRoute } from './routes.ts';
 import { answerSearchCall } from './search-calls.ts';
@@ -18,36 +20,49 @@ export function callTool(deps: ComposedDeps, post: McpPost): Promise<void> {
   if (isSearched(post.target) && typeof name === 'string' && isSearchTool(name)) {
     return answerSearchCall(deps, post, name);
   }
-  const { message } = post;
-  return governNamed(deps, post, 'tool', ({ findTool }, tool) => {
-    const found = findTool(tool);
-    const given = { arguments: argumentsOf(message), text: () => argumentsText(message.text), isNested: false };
-    return found && toolRoute(deps, post, found, given);
-  });
+  return governNamed(
+    deps,
+    post,
+    'tool',
+    (composition, tool) => composition.findTool(tool),
+    (tool) => {
+      requireParamHeaders(post, tool);
+      const { message } = post;
+      const given = { arguments: argumentsOf(message), text: () => argumentsText(message.text), isNested: false };
+      return toolRoute(deps, post, tool, given);
+    },
+  );
 }
 
 /** Answers `prompts/get`. */
 export function getPrompt(deps: ComposedDeps, post: McpPost): Promise<void> {
-  return governNamed(deps, post, 'prompt', ({ findPrompt }, name) => {
-    const prompt = findPrompt(name);
-    return prompt && promptRoute(deps, post, prompt);
-  });
+  return governNamed(
+    deps,
+    post,
+    'prompt',
+    (composition, name) => composition.findPrompt(name),
+    (prompt) => promptRoute(deps, post, prompt),
+  );
 }
 
 /** Answers `resources/read`. */
 export function readResource(deps: ComposedDeps, post: McpPost): Promise<void> {
-  return governNamed(deps, post, 'resource', ({ findResource }, uri) => {
-    const resource = findResource(uri);
-    return resource && resourceRoute(deps, post, resource);
-  });
+  return governNamed(
+    deps,
+    post,
+    'resource',
+    (composition, uri) => composition.findResource(uri),
+    (resource) => resourceRoute(deps, post, resource),
+  );
 }
 
 /** Decides and forwards a request for what it names, or refuses it where nothing of that name is offered. */
-async function governNamed(
+async function governNamed<Found>(
   deps: ComposedDeps,
   post: McpPost,
   noun: Noun,
-  find: (composition: Composition, name: string) => Route | undefined,
+  find: (composition: Composition, name: string) => Found | undefined,
+  routeTo: (found: Found) => Route,
 ): Promise<void> {
   const { tool: name = '', missing } = targetOf(post.message);
   if (missing !== undefined) {
@@ -58,5 +73,14 @@ async function governNamed(
   );
   return found === undefined
     ? refuseUnoffered(deps, post, { noun, name, arguments: argumentsOf(post.message) }, composition)
-    : govern(deps, post, found);
+    : govern(deps, post, routeTo(found));
+}
+
+/** Refuses headers that do not repeat the arguments as the tool that the client was shown asks for. */
+function requireParamHeaders({ era, request, message }: McpPost, { definition }: ExposedTool): void {
+  const args = message.params?.['arguments'];
+  const mismatch = era === 'modern' ? findParamMismatch(request.headers, definition['inputSchema'], args) : undefined;
+  if (mismatch !== undefined) {
+    throw new InvalidMessageError(-32020, `Header mismatch: ${mismatch}`);
+  }
 }

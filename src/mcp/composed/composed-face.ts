@@ -9,6 +9,7 @@ import { createSessionSubscriptions } from './session-subscriptions.ts';
 import { createSharedSubscriptions } from './shared-subscriptions.ts';
 import { endSubscriptions } from './subscribe.ts';
 import { countMembers } from './usage.ts';
+import { withoutTasks } from './without-tasks.ts';
 
 /** Answers what clients send to a gateway, or to an upstream that does not speak their era. */
 export interface ComposedFace {
@@ -55,7 +56,7 @@ async function answer(deps: ComposedDeps, post: McpPost, ending: AbortSignal): P
         const error = { code: -32601, message: `Method not found: ${message.method}` };
         return post.answer.sendError(message.id ?? null, error, era === 'modern' ? 404 : 200);
       }
-      return handle(deps, post, ending).catch((error: unknown) => answerFailure(post, error));
+      return handle(deps, withoutTasks(post), ending).catch((error: unknown) => answerFailure(post, error));
     }
   }
 }
@@ -64,7 +65,8 @@ async function answer(deps: ComposedDeps, post: McpPost, ending: AbortSignal): P
 function answerFailure({ message, answer }: McpPost, error: unknown): void {
   const id = message.id ?? null;
   if (error instanceof InvalidMessageError) {
-    return answer.sendError(id, { code: error.code, message: error.message });
+    const { code } = error;
+    return answer.sendError(id, { code, message: error.message }, code === -32020 ? 400 : 200);
   }
   answer.sendError(id, failureOf(error));
   throw error;

@@ -54,7 +54,7 @@ export function forwardTo(deps: ForwardDeps, forwarding: Forwarding, before?: Pr
 function headersFor({ post, inputSchema, isChanged }: Forwarding): Record<string, string> {
   const { message, request } = post;
   const params = message.params ?? {};
-  const headers = { ...forwardedHeaders(request.headers, undefined), ...nameHeader(message.method, params) };
+  const headers = Object.assign(forwardedHeaders(request.headers, undefined), nameHeader(message.method, params));
   if (isChanged !== true || inputSchema === undefined) {
     return headers;
   }

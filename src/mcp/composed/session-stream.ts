@@ -18,8 +18,6 @@ export interface SessionStreamDeps extends FeedDeps {
 /** A request on a session that is named in it. */
 export type SessionRequest = McpRequest & { readonly session: Session };
 
-export type SessionStreams = ReturnType<typeof createSessionStreams>;
-
 /** The server-to-client streams of legacy sessions (specification 2025-11-25, basic/transports, section Listening for Messages from the Server). */
 export function createSessionStreams(deps: SessionStreamDeps) {
   /** The streams of each session, the newest last: a message goes to one of them only. */

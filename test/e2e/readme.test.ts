@@ -24,7 +24,7 @@ test("[README] the snippets of the README work in their order, with the first st
     cwd: root,
     env: { ...process.env, PORTCULLIS_KEY: gateway.apiKey },
   });
-  const [call, session, denied, policy, decisions, bufCurl] = stdout.split('\n---\n');
+  const [call, session, denied, policy, composed, decisions, bufCurl] = stdout.split('\n---\n');
   expect(call).toContain('"text":"Echo: hello"');
   expect(session).toContain('"name":"get-env"');
   expect(session).toContain('"text":"Echo: hello"');
@@ -33,6 +33,8 @@ test("[README] the snippets of the README work in their order, with the first st
   expect(policy).toContain('"slug":"sums"');
   expect(policy).toContain('"rule_ids":["sums/numbers"]');
   expect(policy).toMatch(/"code":-32002.*"approval_id":"[0-9a-f-]{36}"/);
+  expect(composed).toContain('"namePrefix":"next"');
+  expect(composed).toContain('"text":"The sum of 37 and 5 is 42."');
   expect(decisions).toContain('"reason":"DECISION_REASON_TOOL_FILTER"');
   expect(bufCurl).toContain('"slug": "everything"');
 });

@@ -10,7 +10,8 @@ export type Via = InFlight | Listener;
 const MAX_ASKED = 1000;
 
 interface Asked {
-  readonly upstreamId: unknown;
+  /** As the upstream sent it. */
+  readonly message: JsonObject;
   readonly client: ChannelClient;
   readonly via: Via;
 }
@@ -34,7 +35,7 @@ export class AskedClients {
 
   ask(message: JsonObject, via: Via): void {
     const id = newId();
-    this.#asked.set(id, { upstreamId: message['id'], client: via.client, via });
+    this.#asked.set(id, { message, client: via.client, via });
     const outgoing = { ...message, id };
     if (via instanceof InFlight) {
       via.waitForClient();
@@ -52,14 +53,14 @@ export class AskedClients {
       return false;
     }
     this.#forget(id, asked);
-    this.#send({ ...message, id: asked.upstreamId });
+    this.#send({ ...message, id: asked.message['id'] });
     return true;
   }
 
   /** The upstream takes a request back (`notifications/cancelled`): the client that was asked is told. */
   cancel(message: JsonObject, params: JsonObject): void {
     for (const [id, asked] of this.#asked) {
-      if (asked.upstreamId === params['requestId']) {
+      if (asked.message['id'] === params['requestId']) {
         this.#forget(id, asked);
         const outgoing = { ...message, params: { ...params, requestId: id } };
         if (asked.via instanceof InFlight) {
@@ -71,16 +72,20 @@ export class AskedClients {
     }
   }
 
-  /** The stream is gone: nobody will answer what was asked on it, which the upstream is told unless it has answered itself. */
-  abandon(via: Via, isAnswered = false): void {
-    for (const [id, asked] of this.#asked) {
-      if (asked.via === via) {
-        this.#asked.delete(id);
-        if (!isAnswered) {
-          this.#send(errorAnswer(asked.upstreamId, -32603, 'the client went away before it answered'));
-        }
-      }
+  /** The stream is gone: nobody will answer what was asked on it, which the upstream is told. */
+  abandon(via: Via): void {
+    for (const { id } of this.take(via)) {
+      this.#send(errorAnswer(id, -32603, 'the client went away before it answered'));
     }
+  }
+
+  /** The upstream's requests that were asked on this stream and are not answered; forgotten from now on. */
+  take(via: Via): (JsonObject & { readonly id?: unknown })[] {
+    const taken = [...this.#asked].filter(([, asked]) => asked.via === via);
+    for (const [id] of taken) {
+      this.#asked.delete(id);
+    }
+    return taken.map(([, { message }]) => message);
   }
 
   #forget(id: string, asked: Asked): void {

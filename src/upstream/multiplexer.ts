@@ -7,7 +7,7 @@ import { silenceOf } from './failure.ts';
 import { InFlight } from './in-flight.ts';
 import { createIncoming, type Incoming } from './incoming.ts';
 import type { Listener, Listeners } from './listeners.ts';
-import { type JsonObject, paramsOf } from './message.ts';
+import { type JsonObject, paramsOf, textOf } from './message.ts';
 import { GATEWAY_CLIENT, Routes } from './routes.ts';
 
 export interface MultiplexerOptions {
@@ -233,11 +233,23 @@ export class Multiplexer {
   #remove(request: InFlight, isAnswered: boolean): void {
     this.#routes.inFlight.delete(request.id);
     this.#connection.exchanges?.release(request.id);
-    // On a shared stream it may be another request's question that was asked with this one.
-    const isItsOwn = this.#connection.exchanges !== undefined || this.inFlight === 0;
-    this.#asked.abandon(request, isAnswered && isItsOwn);
+    if (isAnswered) {
+      this.#askOthers(request);
+    } else {
+      this.#asked.abandon(request);
+    }
     if (this.inFlight === 0) {
       this.#onIdle();
+    }
+  }
+
+  /** What the upstream asked with a request that it has answered was another request's question, where one stream has those of all. */
+  #askOthers(answered: InFlight): void {
+    const questions = this.#asked.take(answered);
+    if (this.#connection.exchanges === undefined && this.inFlight > 0) {
+      for (const question of questions) {
+        this.#incoming.takeRequest(question, textOf(question['method']), undefined);
+      }
     }
   }
 

@@ -23,6 +23,7 @@ import {
   sdk1,
   sdk2,
 } from './support-clients.ts';
+import { EVERYTHING, FILESYSTEM, MEMORY } from './support-known-tools.ts';
 import { callerOf, openSession, post, toolCall } from './support-mcp-session.ts';
 import { type RecordingUpstream, startRecordingUpstream } from './support-recording-upstream.ts';
 
@@ -72,48 +73,6 @@ beforeAll(async () => {
 
 afterAll(cleanUp.run);
 
-const EVERYTHING = [
-  'echo',
-  'get-annotated-message',
-  'get-env',
-  'get-resource-links',
-  'get-resource-reference',
-  'get-structured-content',
-  'get-sum',
-  'get-tiny-image',
-  'gzip-file-as-resource',
-  'simulate-research-query',
-  'toggle-simulated-logging',
-  'toggle-subscriber-updates',
-  'trigger-long-running-operation',
-];
-const FILESYSTEM = [
-  'create_directory',
-  'directory_tree',
-  'edit_file',
-  'get_file_info',
-  'list_allowed_directories',
-  'list_directory',
-  'list_directory_with_sizes',
-  'move_file',
-  'read_file',
-  'read_media_file',
-  'read_multiple_files',
-  'read_text_file',
-  'search_files',
-  'write_file',
-];
-const MEMORY = [
-  'add_observations',
-  'create_entities',
-  'create_relations',
-  'delete_entities',
-  'delete_observations',
-  'delete_relations',
-  'open_nodes',
-  'read_graph',
-  'search_nodes',
-];
 const FIXTURE = [
   'json_schema_2020_12_tool',
   'test_audio_content',

@@ -4,6 +4,7 @@ import { sse, stdio, streamableHttp } from './support-api.ts';
 import { type ChattyClient, connectChatty } from './support-chatty-clients.ts';
 import { CHATTY_PROGRAM, CHATTY_TOOLS } from './support-chatty-upstream.ts';
 import type { CleanUp } from './support-clean-up.ts';
+import { EVERYTHING } from './support-known-tools.ts';
 import { callerOf } from './support-mcp-session.ts';
 import { operatorOf } from './support-policies.ts';
 import {
@@ -27,22 +28,6 @@ export interface HealingWorld {
   /** Starts the gateway again after it was ended. */
   restart(): Promise<GatewayProcess>;
 }
-
-const EVERYTHING = [
-  'echo',
-  'get-annotated-message',
-  'get-env',
-  'get-resource-links',
-  'get-resource-reference',
-  'get-structured-content',
-  'get-sum',
-  'get-tiny-image',
-  'gzip-file-as-resource',
-  'simulate-research-query',
-  'toggle-simulated-logging',
-  'toggle-subscriber-updates',
-  'trigger-long-running-operation',
-];
 
 const tools: Readonly<Record<Slug, readonly string[]>> = {
   files: EVERYTHING,

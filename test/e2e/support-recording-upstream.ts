@@ -17,8 +17,8 @@ export interface RecordingUpstream {
 const TOOLS = ['look', 'touch', 'break'].map((name) => ({ name, inputSchema: { type: 'object' } }));
 const COMPLETE = { resultType: 'complete' };
 
-/** Starts one on a free loopback port; it offers the tools `look`, `touch` and `break`, which answer with their name. */
-export async function startRecordingUpstream(): Promise<RecordingUpstream> {
+/** Starts one on a free loopback port; its tools, by default `look`, `touch` and `break`, answer with their name. */
+export async function startRecordingUpstream(tools: readonly Json[] = TOOLS): Promise<RecordingUpstream> {
   const calls: Json[] = [];
   const silent = new Set<string>();
   const server = createServer((request, response) => {
@@ -31,7 +31,7 @@ export async function startRecordingUpstream(): Promise<RecordingUpstream> {
       if (method === 'tools/call') {
         calls.push(params ?? {});
       }
-      const result = resultOf(method, params ?? {});
+      const result = method === 'tools/list' ? listOf(tools) : resultOf(method, params ?? {});
       if (id === undefined) {
         response.writeHead(202).end();
       } else if (!silent.has(method) && !silent.has('*')) {
@@ -55,6 +55,10 @@ export async function startRecordingUpstream(): Promise<RecordingUpstream> {
   };
 }
 
+function listOf(tools: readonly Json[]): Json {
+  return { ...COMPLETE, tools, ttlMs: 0, cacheScope: 'private' };
+}
+
 function resultOf(method: string, params: Json): Json | undefined {
   const serverInfo = { name: 'recording', version: '1' };
   switch (method) {
@@ -69,8 +73,6 @@ function resultOf(method: string, params: Json): Json | undefined {
         cacheScope: 'private',
         _meta: { 'io.modelcontextprotocol/serverInfo': serverInfo },
       };
-    case 'tools/list':
-      return { ...COMPLETE, tools: TOOLS, ttlMs: 0, cacheScope: 'private' };
     case 'tools/call':
       return { ...COMPLETE, content: [{ type: 'text', text: String(params['name']) }] };
     default:

@@ -3,6 +3,7 @@ import { request } from 'undici';
 import { describe, expect, test } from 'vitest';
 import { cleanUpLater, connect2, denyPolicy, openMall, until } from './mall.ts';
 import { type Caller, openSession, post } from './mcp-client.ts';
+import { startMcpGateway } from './mcp-gateway.ts';
 import { gatewayOf, openShop, SHOP_KINDS } from './shops.ts';
 
 type Heard = Record<'tools' | 'prompts' | 'resources', number> & { readonly updated: string[] };
@@ -143,6 +144,21 @@ describe('a legacy session', () => {
       return streams.some((texts) => texts.join('').includes('updated') && texts.join('').includes('list_changed'));
     });
     expect(streams.filter((texts) => texts.length > 0)).toHaveLength(1);
+  });
+
+  test('loses its streams on every replica when it is ended', async () => {
+    const { gateway, url } = await openMall(['http legacy', 'http modern']);
+    const replica = await startMcpGateway({ replicaOf: gateway });
+    cleanUpLater(replica.stop);
+    const session = await openSession({ url, key: 'alice' });
+    const headers = { 'mcp-session-id': session.sessionId ?? '', authorization: 'Bearer alice' };
+    const streams = await Promise.all(
+      [url, replica.urlOf('mall')].map((each) =>
+        request(each, { headers: { ...headers, accept: 'text/event-stream' } }),
+      ),
+    );
+    await request(url, { method: 'DELETE', headers });
+    expect(await Promise.all(streams.map(({ body }) => body.text()))).toEqual(['', '']);
   });
 
   test('cannot watch what nobody has', async () => {

@@ -159,8 +159,7 @@ function createFace({ recordMs }: McpGatewayOptions, parts: FaceParts) {
     seal: (text: string) => box.seal(purpose, text),
     open: (sealed: string) => box.open(purpose, sealed),
   });
-  const ended = new Set<string>();
-  const sessions = createSessions({ ...seal('session'), isEnded: (id) => ended.has(id) });
+  const sessions = createSessions({ ...seal('session'), isEnded: config.isSessionEnded });
   const append = async (decision: Decision) => {
     decisions.push(decision);
     if (recordMs !== undefined) await new Promise((resolve) => setTimeout(resolve, recordMs));
@@ -185,7 +184,7 @@ function createFace({ recordMs }: McpGatewayOptions, parts: FaceParts) {
     ...shared,
     composed,
     lists: createListFilter({ config, listing }),
-    endSession: async ({ id }: { readonly id: string }) => void ended.add(id),
+    endSession: async ({ id }: { readonly id: string }) => settings.endSession(id),
     channels: createChannelRelay({ channels, sessions, onEnd }),
     watch: {} as DecisionWatch,
     readBody: (request: Parameters<typeof readBody>[0]) => readBody(request, { maxBytes: 2 ** 20, timeoutMs: 5_000 }),

@@ -27,6 +27,7 @@ export interface MemoryConfig {
   /** Creates a gateway, or puts another version of it in force. */
   putGateway(gateway: Gateway): void;
   setPolicies(policies: readonly Policy[]): void;
+  endSession(id: string): void;
 }
 
 export interface MemoryConfigOptions {
@@ -40,6 +41,7 @@ export function createMemoryConfig(options: MemoryConfigOptions): MemoryConfig {
   const gateways = new Map<string, Gateway>(options.gateways.map((gateway) => [gateway.id, gateway]));
   const upstreamListeners = new Set<UpstreamListener>();
   const gatewayListeners = new Set<GatewayListener>();
+  const endedSessions = new Set<string>();
   let { policies } = options;
   const find = <Item extends Upstream | Gateway>(items: Map<string, Item>, name: string): Item | undefined => {
     const address = name.endsWith('@v1') ? name.slice(0, -'@v1'.length) : name;
@@ -65,6 +67,7 @@ export function createMemoryConfig(options: MemoryConfigOptions): MemoryConfig {
       upstreams: () => upstreams.values(),
       onUpstreamChange: listen(upstreamListeners),
       onGatewayChange: listen(gatewayListeners),
+      isSessionEnded: (id: string) => endedSessions.has(id),
       ageMs: () => 0,
     } as unknown as HotConfig,
     putUpstream,
@@ -81,5 +84,6 @@ export function createMemoryConfig(options: MemoryConfigOptions): MemoryConfig {
     setPolicies(next) {
       policies = next;
     },
+    endSession: (id) => void endedSessions.add(id),
   };
 }

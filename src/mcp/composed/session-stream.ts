@@ -15,6 +15,9 @@ export interface SessionStreamDeps extends FeedDeps {
   readonly subscriptions: SessionSubscriptions;
 }
 
+/** How often it is looked whether the session of an open stream is over, in milliseconds. */
+const LOOK_MS = 1_000;
+
 /** A request on a session that is named in it. */
 export type SessionRequest = McpRequest & { readonly session: Session };
 
@@ -52,13 +55,20 @@ export function createSessionStreams(deps: SessionStreamDeps) {
       takerFor: (channel) => takerOf(deps, request, channel, send),
     });
     const stopFollowing = deps.subscriptions.onChange(session, feed.update);
+    // It may be ended by a request to another replica.
+    const lookOut = setInterval(() => isOver(deps, session) && answer.end(), LOOK_MS);
     await new Promise<void>((resolve) => answer.onClose(resolve));
+    clearInterval(lookOut);
     stopFollowing();
     feed.close();
     leave(session.id, stream);
   }
 
   return { open: openStream };
+}
+
+function isOver({ config }: SessionStreamDeps, { id, expireTime }: Session): boolean {
+  return expireTime <= Date.now() || config.isSessionEnded(id);
 }
 
 /** Passes on what a legacy upstream says, as the session's client may get it. */

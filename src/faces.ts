@@ -127,8 +127,9 @@ function createMcp(parts: ServerParts): { readonly mcp: McpEndpointDeps; readonl
     config: hotConfig,
     stopping,
   });
-  const { replicaId, send } = store.mail;
-  const bridge = createBridge({ ...sealFor(box, 'bridge'), channels, eras, stopping, onEnd, replicaId, relay: send });
+  const { replicaId, send, broadcast } = store.mail;
+  const relays = { replicaId, relay: send, relayToAll: broadcast };
+  const bridge = createBridge({ ...sealFor(box, 'bridge'), channels, eras, stopping, onEnd, ...relays });
   const stopMail = store.mail.onMessage(bridge.takeRelayed);
   const streamable = createStreamableRelay({ client, sessions, onEnd });
   const shared = { call, approvalGate, streamable, sessions, eras };

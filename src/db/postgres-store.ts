@@ -41,8 +41,7 @@ export async function openPostgresStore(url: string, options: OpenDatabaseOption
     onNotify(channel, payload) {
       if (channel === CONFIG_CHANNEL) void configBell.ring();
       else if (channel === DECISION_CHANNEL) void (payload === replica || decisionBell.ring());
-      // After a reconnect nothing is named.
-      else if (payload === replica || payload === '') mail.ring();
+      else mail.hear(payload);
     },
     onError,
   });

@@ -10,6 +10,8 @@ export interface ReplicaMail {
   readonly replicaId: string;
   /** Sends to a replica; false when there is no other one to send to. Throws what the driver threw. */
   send(recipient: string, body: string): Promise<boolean>;
+  /** Sends to all other replicas that can hear it now, at most 7,000 bytes; it is not kept for the others. Throws what the driver threw. */
+  broadcast(body: string): Promise<void>;
   /** Hears what comes for this replica, in the order in which it was committed. */
   onMessage(listener: (body: string) => void): Unsubscribe;
 }
@@ -17,17 +19,20 @@ export interface ReplicaMail {
 /** Messages that nobody took are removed after this time: their replica has ended. */
 const KEPT_MS = 10 * 60_000;
 
+/** Begins the notification of a broadcast; its sender and a space follow, then the message. */
+const TO_ALL = '*';
+
 /** The mail of a database that one process has alone. */
 export function createNoMail(): ReplicaMail {
-  return { replicaId: newId(), send: async () => false, onMessage: () => () => {} };
+  return { replicaId: newId(), send: async () => false, broadcast: async () => {}, onMessage: () => () => {} };
 }
 
-/** The mail of replicas that share a PostgreSQL server; call `ring` whenever a message may have come for this one. */
+/** The mail of replicas that share a PostgreSQL server; call `hear` with each notification of their channel. */
 export function createReplicaMail(
   db: Kysely<Database>,
   replicaId: string,
   onError: (error: unknown) => void,
-): ReplicaMail & { readonly ring: () => void } {
+): ReplicaMail & { readonly hear: (payload: string) => void } {
   const listeners = new Set<(body: string) => void>();
   let isReading = false;
   let isRung = false;
@@ -35,17 +40,17 @@ export function createReplicaMail(
   async function read(): Promise<void> {
     const rows = await db.deleteFrom('replica_messages').where('recipient', '=', replicaId).returningAll().execute();
     rows.sort((a, b) => (a.id < b.id ? -1 : 1));
-    for (const { body } of rows) {
-      for (const listener of listeners) tell(listener, body);
-    }
+    for (const { body } of rows) tell(body);
   }
 
   /** A message is taken from the table already, so one that a listener fails on must not take the others along. */
-  function tell(listener: (body: string) => void, body: string): void {
-    try {
-      listener(body);
-    } catch (error) {
-      onError(error);
+  function tell(body: string): void {
+    for (const listener of listeners) {
+      try {
+        listener(body);
+      } catch (error) {
+        onError(error);
+      }
     }
   }
 
@@ -56,8 +61,26 @@ export function createReplicaMail(
     }
   }
 
+  function ring(): void {
+    isRung = true;
+    if (isReading) return;
+    isReading = true;
+    void readWhileRung().finally(() => {
+      isReading = false;
+    });
+  }
+
   return {
     replicaId,
+    async broadcast(body) {
+      await sql`select pg_notify(${MESSAGE_CHANNEL}, ${`${TO_ALL}${replicaId} ${body}`})`.execute(db);
+    },
+    hear(payload) {
+      // After a reconnect nothing is named.
+      if (payload === replicaId || payload === '') return ring();
+      const space = payload.indexOf(' ');
+      if (payload.startsWith(TO_ALL) && payload.slice(1, space) !== replicaId) tell(payload.slice(space + 1));
+    },
     async send(recipient, body) {
       const now = Date.now();
       await db
@@ -76,14 +99,6 @@ export function createReplicaMail(
     onMessage(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
-    },
-    ring() {
-      isRung = true;
-      if (isReading) return;
-      isReading = true;
-      void readWhileRung().finally(() => {
-        isReading = false;
-      });
     },
   };
 }

@@ -24,6 +24,25 @@ describe.each(postgres)('messages between replicas on $name', ({ locate }) => {
     expect(await one.db.selectFrom('replica_messages').selectAll().execute()).toEqual([]);
   });
 
+  it('that are for all come to every other replica, and not back', async () => {
+    const location = await locate();
+    const [one, two, three] = [
+      await openUntilTestEnds(location),
+      await openUntilTestEnds(location),
+      await openUntilTestEnds(location),
+    ];
+    const heard: string[] = [];
+    one.mail.onMessage((body) => heard.push(`one: ${body}`));
+    two.mail.onMessage((body) => heard.push(`two: ${body}`));
+    three.mail.onMessage((body) => heard.push(`three: ${body}`));
+
+    await one.mail.broadcast('stop * now');
+    await two.mail.send(one.mail.replicaId, 'the last');
+
+    await vi.waitFor(() => expect(heard).toHaveLength(3), SOON);
+    expect(heard.sort()).toEqual(['one: the last', 'three: stop * now', 'two: stop * now']);
+  });
+
   it('are removed by a later message when their replica never took them', async () => {
     const store = await openUntilTestEnds(await locate());
     const old = { id: 'old', recipient: 'gone', body: '…', create_time: Date.now() - 11 * 60_000 };

@@ -28,9 +28,9 @@ export interface Bridge {
   forward(request: BridgeRequest, before?: Promise<unknown>): Promise<ForwardEnd>;
   /** A client's response to something that the bridge asked it, on this replica or another; false = it was not asked that. */
   takeAnswer(post: McpPost): Promise<boolean>;
-  /** A legacy client cancels a request that is on its way; false = there is none here. */
+  /** A legacy client cancels a request that is on its way, here or on another replica; false = there is none here. */
   cancel(post: McpPost): boolean;
-  /** `logging/setLevel` of a legacy client: holds for its session from now on. */
+  /** `logging/setLevel` of a legacy client: holds for its session from now on, on all replicas that hear of it. */
   setLogLevel(post: McpPost, level: string): void;
   /** The era to speak with the upstream for a client of this era: the same where the upstream can. Throws when the upstream cannot be reached. */
   eraFor(upstream: Upstream, clientEra: Era): Promise<Era>;
@@ -65,8 +65,9 @@ export function createBridge(deps: BridgeDeps): Bridge {
   const held = createHeldExchanges({ tokens, replicaId, holdMs, stopping, now });
   const remote = createRemoteRounds({ relay });
   serveOtherReplicas({ relay, held });
-  const running = createRunningRequests();
+  const running = createRunningRequests({ relay });
   const levels = createLogLevels();
+  relay.on('level', ({ sessionId, level }) => levels.set(sessionId, level));
   const upstreamLevels = createUpstreamLogLevels();
 
   const eraFor: Bridge['eraFor'] = async (upstream, clientEra) => {
@@ -98,7 +99,12 @@ export function createBridge(deps: BridgeDeps): Bridge {
     },
     takeAnswer: questions.take,
     cancel: running.cancel,
-    setLogLevel: ({ session }, level) => session && levels.set(session.id, level),
+    setLogLevel({ session }, level) {
+      if (session !== undefined) {
+        levels.set(session.id, level);
+        relay.sendToAll({ kind: 'level', sessionId: session.id, level });
+      }
+    },
     eraFor,
     clientOf,
     deliveries(request, channel) {

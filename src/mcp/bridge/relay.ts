@@ -5,6 +5,10 @@ import type { ToldEnd } from './held-exchanges.ts';
 
 /** What the bridges of two replicas say to each other. */
 export type RelayMessage =
+  /** To all replicas: a legacy client cancels a request that is on its way elsewhere. */
+  | { readonly kind: 'cancel'; readonly requestKey: string }
+  /** To all replicas: a legacy client wants log messages of this level and above. */
+  | { readonly kind: 'level'; readonly sessionId: string; readonly level: string }
   /** A legacy client's answer, to who asked: its JSON, so that its numbers stay as they were written. */
   | { readonly kind: 'answer'; readonly questionId: string; readonly response: string }
   /** A modern client's retry, to who holds its call. */
@@ -47,18 +51,31 @@ export interface RelayDeps {
   readonly replicaId: string;
   /** Sends a text to another replica; false when there is none. Absent = there never is. */
   readonly relay?: ((replicaId: string, body: string) => Promise<boolean>) | undefined;
+  /** Sends a short text to all other replicas that hear it now. */
+  readonly relayToAll?: ((body: string) => Promise<void>) | undefined;
 }
 
 export type Relay = ReturnType<typeof createRelay>;
 
+/** Longest text that all replicas are told, in bytes. */
+const MAX_TOLD = 7_000;
+
 /** Carries messages between the bridges of replicas; what the sender's replica could not send counts as not sent. */
-export function createRelay({ replicaId, relay }: RelayDeps) {
+export function createRelay({ replicaId, relay, relayToAll }: RelayDeps) {
   const takers = new Map<string, (message: RelayMessage) => void>();
 
   /** False when it did not leave. */
   async function send(recipient: string, message: RelayMessage): Promise<boolean> {
     const sent = relay?.(recipient, JSON.stringify({ ...message, bridge: 1 }));
     return (await sent?.catch(() => false)) ?? false;
+  }
+
+  /** What is too long to be told so is not told, and nor is what cannot be sent now: it would come too late. */
+  function sendToAll(message: RelayMessage): void {
+    const body = JSON.stringify({ ...message, bridge: 1 });
+    if (Buffer.byteLength(body) <= MAX_TOLD) {
+      relayToAll?.(body).catch(() => undefined);
+    }
   }
 
   function on<Kind extends RelayMessage['kind']>(kind: Kind, taker: (message: Of<Kind>) => void): void {
@@ -77,5 +94,5 @@ export function createRelay({ replicaId, relay }: RelayDeps) {
     return taker !== undefined;
   }
 
-  return { replicaId, send, on, take };
+  return { replicaId, send, sendToAll, on, take };
 }

@@ -1,9 +1,10 @@
 import type { McpPost } from '../exchange.ts';
+import type { Relay } from './relay.ts';
 
 export type RunningRequests = ReturnType<typeof createRunningRequests>;
 
-/** The requests of legacy sessions that are on their way on this replica, so that `notifications/cancelled` finds them. */
-export function createRunningRequests() {
+/** The requests of legacy sessions that are on their way on this replica, so that a `notifications/cancelled` that came to any replica finds them. */
+export function createRunningRequests({ relay }: { readonly relay: Pick<Relay, 'on' | 'sendToAll'> }) {
   const running = new Map<string, Set<() => void>>();
 
   /** Notes a request; the result forgets it. */
@@ -22,15 +23,28 @@ export function createRunningRequests() {
     };
   }
 
-  /** Cancels what a `notifications/cancelled` names; false when there is none here. */
+  /** Cancels what a `notifications/cancelled` names; false when there is none here, and the other replicas are told. */
   function cancel(post: McpPost): boolean {
-    const key = keyOf(post, post.message.params?.['requestId']);
-    const same = key === undefined ? undefined : running.get(key);
+    const requestKey = keyOf(post, post.message.params?.['requestId']);
+    if (requestKey === undefined) {
+      return false;
+    }
+    const isHere = cancelKey(requestKey);
+    if (!isHere) {
+      relay.sendToAll({ kind: 'cancel', requestKey });
+    }
+    return isHere;
+  }
+
+  function cancelKey(requestKey: string): boolean {
+    const same = running.get(requestKey);
     for (const onCancel of same ?? []) {
       onCancel();
     }
     return same !== undefined;
   }
+
+  relay.on('cancel', ({ requestKey }) => void cancelKey(requestKey));
 
   return { add, cancel };
 }

@@ -6,8 +6,10 @@ import type { Offer } from './offer.ts';
 /** An upstream of a gateway as it is there. */
 export interface Member {
   readonly entry: GatewayUpstream;
-  /** With the entry's time-out in force. */
+  /** As it is configured: its connections serve others too. */
   readonly upstream: Upstream;
+  /** Longest silence of its calls through this target, in milliseconds: the entry's or, where that says nothing, the upstream's own. */
+  readonly timeoutMs: number;
   /** What stands before its names, `_` included; '' = nothing. */
   readonly prefix: string;
 }

@@ -68,26 +68,24 @@ export function createCompositions({ offers, seating, now = Date.now, ...options
 
   /** What may be served at once. */
   const ready = (target: Target, seats: Seats, viewer: Viewer): Composition | undefined => {
-    const found = seats.seats.map(({ upstream }) => offers.ready(upstream, viewer));
+    const found = seats.members.map(({ upstream }) => offers.ready(upstream, viewer));
     return found.every(isKnown)
       ? views.put(keyOf(target, viewer), { target, seats, offers: found }, now()).composition
       : undefined;
   };
 
   const wait = async (target: Target, seats: Seats, viewer: Viewer): Promise<Composition> => {
-    const waited = seats.seats.map(({ upstream, member }) =>
-      offers.offerOf(upstream, viewer, member.upstream.timeoutMs),
-    );
+    const waited = seats.members.map(({ upstream, timeoutMs }) => offers.offerOf(upstream, viewer, timeoutMs));
     return views.put(keyOf(target, viewer), { target, seats, offers: await Promise.all(waited) }, now()).composition;
   };
 
   const peekAgain = (target: Target, viewer: Viewer, key: string): Composition | undefined => {
     const seats = seating.seatsOf(target);
-    const found = seats.seats.map(({ upstream }) => offers.peek(upstream, viewer));
+    const found = seats.members.map(({ upstream }) => offers.peek(upstream, viewer));
     if (!found.some(isKnown)) {
       return undefined;
     }
-    const filled = seats.seats.map(({ upstream }, index) => found[index] ?? unknownOf(upstream, viewer));
+    const filled = seats.members.map(({ upstream }, index) => found[index] ?? unknownOf(upstream, viewer));
     return views.put(key, { target, seats, offers: filled }, now()).composition;
   };
 
@@ -128,7 +126,7 @@ function createViews(limits: typeof LIMITS) {
   };
 
   const make = ({ target, seats, offers }: Pick<View, 'target' | 'seats' | 'offers'>, useTime: number): View => {
-    const members = seats.seats.flatMap(({ member }, index) => {
+    const members = seats.members.flatMap((member, index) => {
       const offer = offers[index];
       return offer === undefined ? [] : [{ ...member, offer }];
     });

@@ -8,11 +8,12 @@ export const NOT_OFFERABLE = 'its definition is larger than 512 KiB or nested to
 
 /** The JSON text of a definition; undefined when it is too large or nested too deeply to be written. */
 export function definitionJson(definition: JsonObject): string | undefined {
-  const json = stringify(definition);
+  const json = jsonText(definition);
   return json !== undefined && fits(json) ? json : undefined;
 }
 
-function stringify(definition: JsonObject): string | undefined {
+/** The JSON text; undefined for what is nested too deeply. */
+export function jsonText(definition: JsonObject): string | undefined {
   try {
     return JSON.stringify(definition);
   } catch {

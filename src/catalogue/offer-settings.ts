@@ -31,6 +31,8 @@ export interface OfferSettings {
   readonly maxSize: number;
   /** Most kinds of viewers of all upstreams together. */
   readonly maxEntries: number;
+  /** Most kinds of viewers that one principal is at one upstream: each is a conversation with it, and what kind one is the client says. */
+  readonly maxOfPrincipal: number;
 }
 
 export const OFFER_SETTINGS: OfferSettings = {
@@ -50,6 +52,7 @@ export const OFFER_SETTINGS: OfferSettings = {
   forgetMs: 15 * 60_000,
   maxSize: 64 * 1024 * 1024,
   maxEntries: 10_000,
+  maxOfPrincipal: 32,
 };
 
 /** For how long lists are good; `ttlMs` = what the upstream says of that. */

@@ -36,40 +36,45 @@ export class OfferShelf {
     return this.#lists.size + this.#offers.size;
   }
 
-  hold(parts: OfferParts): HeldOffer {
-    const { upstream, era, facts, problem } = parts;
+  hold({ upstream, era, facts, problem, lists: read }: OfferParts): HeldOffer {
     const place = `${upstream.id} ${upstream.revision}`;
-    const keys: string[] = [];
-    const lists = new Map<OfferList, ListRead>();
-    const share = (field: OfferList): readonly JsonObject[] => {
-      const list = parts.lists.get(field) ?? NO_ITEMS;
-      const key = `${place} ${list.hash}`;
-      const items = this.#lists.take(key, list.items, list.size);
-      keys.push(key);
-      lists.set(field, { ...list, items });
-      return items;
-    };
-    const shared = {
-      tools: share('tools'),
-      prompts: share('prompts'),
-      resources: share('resources'),
-      resourceTemplates: share('resourceTemplates'),
-    };
+    const lists = new Map(LIST_KINDS.map(({ field }) => [field, this.#share(place, read.get(field) ?? NO_ITEMS)]));
+    const keys = [...lists.values()].map(({ hash }) => listKey(place, hash));
     const text = JSON.stringify(facts);
     const digest = createHash('sha256')
       .update(text)
       .update(JSON.stringify(problem ?? null))
       .digest('base64url');
     const key = `${place} ${era} ${digest} ${keys.join(' ')}`;
+    const itemsOf = (field: OfferList) => lists.get(field)?.items ?? NO_ITEMS.items;
+    const shared = {
+      tools: itemsOf('tools'),
+      prompts: itemsOf('prompts'),
+      resources: itemsOf('resources'),
+      resourceTemplates: itemsOf('resourceTemplates'),
+    };
     const offer = this.#offers.take(key, { upstream, era, ...facts, ...shared, problem }, text.length);
-    const release = () => {
+    return { offer, lists, release: this.#releaseOf(key, keys) };
+  }
+
+  /** The list with the items that are shared: nothing of what was read is kept where there is an equal one. */
+  #share(place: string, list: ListRead): ListRead {
+    return { ...list, items: this.#lists.take(listKey(place, list.hash), list.items, list.size) };
+  }
+
+  /** Made apart from `hold`: a function that is made there keeps, as long as it is kept, all that the others made there see. */
+  #releaseOf(key: string, listKeys: readonly string[]): () => void {
+    return () => {
       this.#offers.release(key);
-      for (const listKey of keys) {
-        this.#lists.release(listKey);
+      for (const each of listKeys) {
+        this.#lists.release(each);
       }
     };
-    return { offer, lists, release };
   }
+}
+
+function listKey(place: string, hash: string): string {
+  return `${place} ${hash}`;
 }
 
 /** The names of the lists in which two Offers differ. */

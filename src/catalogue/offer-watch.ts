@@ -42,7 +42,10 @@ function attach({ line, capabilities, now, onChange, onGap, onOver }: OfferWatch
         onChange(name);
       }
     },
-    onReopen: onGap,
+    onReopen() {
+      watch.hearingSince = isTold ? now() : undefined;
+      onGap();
+    },
     onEnd: () => onOver(watch.hearingSince),
     onDeaf() {
       watch.hearingSince = undefined;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { JsonObject } from '../domain/json.ts';
 import { isObject } from '../upstream/message.ts';
+import { jsonText } from './definition-json.ts';
 import type { ListKind } from './list-kinds.ts';
 
 /** Sends one request to the upstream; resolves with its result. */
@@ -60,15 +61,20 @@ function createCollector(id: ListKind['id']) {
   const hash = createHash('sha256');
   const kept: JsonObject[] = [];
   let size = 0;
+  let isShort = false;
 
   return {
-    /** False when no more fits. */
+    /** False when no more fits; leaves out what cannot be written. */
     add(items: readonly unknown[]): boolean {
       for (const item of items) {
         if (!isObject(item) || typeof item[id] !== 'string') {
           continue;
         }
-        const text = JSON.stringify(item);
+        const text = jsonText(item);
+        if (text === undefined) {
+          isShort = true;
+          continue;
+        }
         if (kept.length >= MAX_ITEMS || size + text.length > MAX_SIZE) {
           return false;
         }
@@ -83,7 +89,7 @@ function createCollector(id: ListKind['id']) {
       hash: hash.digest('base64url'),
       size,
       ttlMs,
-      flaw,
+      flaw: flaw ?? (isShort ? 'too_large' : undefined),
     }),
   };
 }

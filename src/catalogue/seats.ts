@@ -4,15 +4,9 @@ import type { Upstream } from '../domain/upstream.ts';
 import type { HotConfig } from '../snapshot/hot-config.ts';
 import type { CompositionProblem, Member } from './composition.ts';
 
-/** A member, and its upstream as it is configured. */
-export interface Seat {
-  readonly member: Member;
-  readonly upstream: Upstream;
-}
-
 /** Who belongs to a target; the same object until one of them changes. */
 export interface Seats {
-  readonly seats: readonly Seat[];
+  readonly members: readonly Member[];
   /** Upstreams that do not exist or are disabled. */
   readonly missing: readonly CompositionProblem[];
 }
@@ -65,27 +59,26 @@ export function createSeating(config: Pick<HotConfig, 'findUpstream' | 'onUpstre
 
 function alone(upstream: Upstream): Seats {
   const { slug, version } = upstream;
-  return { seats: [{ upstream, member: { entry: { slug, version, tools: {} }, upstream, prefix: '' } }], missing: [] };
+  const entry = { slug, version, tools: {} };
+  return { members: [{ entry, upstream, timeoutMs: upstream.timeoutMs, prefix: '' }], missing: [] };
 }
 
 function seatsIn(gateway: Gateway, upstreams: readonly (Upstream | undefined)[]): Seats {
-  const seats: Seat[] = [];
+  const members: Member[] = [];
   const missing: CompositionProblem[] = [];
   for (const [index, entry] of gateway.upstreams.entries()) {
     const upstream = upstreams[index];
     if (upstream?.enabled === true) {
-      seats.push({ upstream, member: memberOf(gateway, entry, upstream) });
+      members.push(memberOf(gateway, entry, upstream));
     } else {
       missing.push(problemOf(entry, upstream));
     }
   }
-  return { seats, missing };
+  return { members, missing };
 }
 
 function memberOf(gateway: Gateway, entry: GatewayUpstream, upstream: Upstream): Member {
-  const { timeoutMs } = entry;
-  const prefix = prefixOf(gateway, entry);
-  return { entry, prefix, upstream: timeoutMs === undefined ? upstream : { ...upstream, timeoutMs } };
+  return { entry, upstream, timeoutMs: entry.timeoutMs ?? upstream.timeoutMs, prefix: prefixOf(gateway, entry) };
 }
 
 function problemOf(entry: GatewayUpstream, upstream: Upstream | undefined): CompositionProblem {

@@ -104,9 +104,23 @@ export class UpstreamOffers {
       },
       onChange: (lists) => onChange(principalId, lists),
     });
+    this.#makeRoom(principalId);
     this.#kept.set(key, { entry, principalId });
     onGrowth();
     return entry;
+  }
+
+  /** Gives up what a principal has not used for longest, where it has as much as it may. */
+  #makeRoom(principalId: PrincipalId): void {
+    const own = [...this.#kept].filter(([, kept]) => kept.principalId === principalId);
+    if (own.length < this.#options.settings.maxOfPrincipal) {
+      return;
+    }
+    const [key, { entry }] = own.reduce((oldest, one) =>
+      one[1].entry.lastUse < oldest[1].entry.lastUse ? one : oldest,
+    );
+    this.#kept.delete(key);
+    entry.close();
   }
 
   /** Its era was found out, or is another one now. Where there is an entry already, that one serves from now on. */

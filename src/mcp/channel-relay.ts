@@ -3,7 +3,9 @@ import { GatewayError } from '../domain/errors.ts';
 import { newId } from '../domain/ids.ts';
 import type { Upstream } from '../domain/upstream.ts';
 import type { ForwardEnd } from '../pipeline/call.ts';
+import { sharingOf } from '../upstream/channel-key.ts';
 import type { Channel, ChannelClient, Channels } from '../upstream/channels.ts';
+import type { JsonObject } from '../upstream/message.ts';
 import { keepAlive, messageEvent, onClose, startEventStream, writeEvent } from './answer.ts';
 import { statusOfAnswer } from './answer-scan.ts';
 import { declaresUrlElicitation } from './elicitation.ts';
@@ -95,9 +97,19 @@ async function initialize({ channels, sessions }: ChannelRelayDeps, post: Upstre
     initializeParams,
     ...(elicitsUrl ? { elicitsUrl } : {}),
   });
-  const json = JSON.stringify({ jsonrpc: '2.0', id: message.id, result: channel.initializeResult });
+  const json = JSON.stringify({ jsonrpc: '2.0', id: message.id, result: resultFor(upstream, channel, initializeParams) });
   post.answer.sendJson(200, json, { 'mcp-session-id': token });
   return { status: 'ok', responseBytes: json.length };
+}
+
+/** A connection that all share speaks the newest revision; a client that asked for an older one is told that one. */
+function resultFor(upstream: Upstream, { initializeResult }: Channel, initializeParams: JsonObject) {
+  const asked = initializeParams['protocolVersion'];
+  const spoken = initializeResult?.['protocolVersion'];
+  const isOlder = typeof asked === 'string' && typeof spoken === 'string' && asked < spoken;
+  return isOlder && sharingOf(upstream) === 'per_upstream'
+    ? { ...initializeResult, protocolVersion: asked }
+    : initializeResult;
 }
 
 function clientOf(request: UpstreamRequest): ChannelClient {

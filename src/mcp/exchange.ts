@@ -46,4 +46,6 @@ export type UpstreamPost = McpPost &
   UpstreamRequest & {
     /** Sent to the upstream in place of the client's headers; absent = those that may be forwarded. */
     readonly headers?: Record<string, string>;
+    /** Longest silence of the upstream, in milliseconds, instead of its own. */
+    readonly timeoutMs?: number | undefined;
   };

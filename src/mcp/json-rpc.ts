@@ -243,7 +243,8 @@ export function parseExactly(text: string, maxLength = MAX_EXACT): JsonObject | 
   return message as JsonObject;
 }
 
-/** The message as it is sent on: with its numbers as they were written, where parsing may have changed them. */
+/** The message as it is sent on: with its numbers as they were written, where parsing may have changed them; its id stays comparable. */
 export function exactValue({ text, value }: Pick<ClientMessage, 'text' | 'value'>): JsonObject {
-  return isFragile(text) ? (parseExactly(text) ?? value) : value;
+  const exact = isFragile(text) ? parseExactly(text) : undefined;
+  return exact === undefined ? value : { ...exact, ...('id' in value ? { id: value['id'] } : {}) };
 }

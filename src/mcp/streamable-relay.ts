@@ -23,11 +23,11 @@ export type StreamableRelay = ReturnType<typeof createStreamableRelay>;
 export function createStreamableRelay(deps: StreamableRelayDeps) {
   /** One JSON-RPC message; resolves when the answer is delivered. */
   function post(post: UpstreamPost, before?: Promise<unknown>): Promise<ForwardEnd> {
-    const { message, body } = post;
+    const { message, body, timeoutMs } = post;
     const id = message.kind === 'request' ? message.id : undefined;
     const extraHeaders = message.method === 'initialize' ? sessionMinter(deps.sessions, post) : undefined;
     const longLived = message.method === 'subscriptions/listen';
-    const toUpstream = { method: 'POST', body, longLived, ...headersOf(post) } as const;
+    const toUpstream = { method: 'POST', body, longLived, timeoutMs, ...headersOf(post) } as const;
     return exchange(post, toUpstream, { answer: post.answer, id, before, extraHeaders });
   }
 

@@ -96,11 +96,9 @@ export function createToolCalls({ call: deps, client, compositions, listing }: T
       throw notOffered(await refuseUnknown(deps, unknown, gateway, name), name);
     }
     const { member, tool, override } = found;
-    // The connection is shared with those who call the upstream itself, so the entry's time-out must not be that of the connection.
-    const upstream = deps.config.findUpstream(principal.projectId, member.upstream.id) ?? member.upstream;
+    const { upstream, timeoutMs } = member;
     const args = finalArguments(override, request.arguments);
-    const requestBytes = bytesOf(request.arguments);
-    return { gateway, upstream, tool, arguments: args, requestBytes, timeoutMs: member.upstream.timeoutMs };
+    return { gateway, upstream, tool, arguments: args, requestBytes: bytesOf(request.arguments), timeoutMs };
   }
 
   return { listTools, callTool };

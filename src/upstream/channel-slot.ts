@@ -240,6 +240,7 @@ export class ChannelSlot {
     clearTimeout(this.#idleTimer);
     this.#channel = undefined;
     this.#isGapDue ||= this.hasListeners;
+    this.#listeners.deaf();
   }
 
   #onLost(connection: Multiplexer, error: GatewayError): void {
@@ -274,9 +275,7 @@ export class ChannelSlot {
     if (wasCurrent) {
       this.#afterCurrent();
     }
-    if (wasEnding) {
-      this.#listeners.deaf();
-    } else {
+    if (!wasEnding) {
       this.#noteFailure(error);
       this.#reopen();
     }

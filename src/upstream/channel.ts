@@ -30,7 +30,7 @@ export interface ChannelListener {
   onEnd?(): void;
   /** The connection was lost and made anew: what was said meanwhile is lost, so lists may have changed. */
   onReopen?(): void;
-  /** Nothing is heard outside of requests, until `onReopen`: the upstream has no stream for it (HTTP 405), or its connection made room. */
+  /** Nothing is heard outside of requests, until `onReopen`: the connection or its stream was lost or made room, or there is no such stream (HTTP 405). */
   onDeaf?(): void;
 }
 

@@ -2,7 +2,6 @@ import type { Era, Upstream } from '../domain/upstream.ts';
 import type { Channel, ChannelClient } from './channel.ts';
 import { sharingOf } from './channel-key.ts';
 import { type ChannelSlotsDeps, createChannelSlots } from './channel-slots.ts';
-import type { JsonObject } from './message.ts';
 
 export type { Channel, ChannelClient, ChannelRequestOptions } from './channel.ts';
 
@@ -32,10 +31,8 @@ export function createChannels(deps: ChannelsDeps): Channels {
   const slots = createChannelSlots(deps);
   const sweep = setInterval(slots.removeUnused, SWEEP_MS).unref();
 
-  const open = async (upstream: Upstream, client: ChannelClient, era: Era): Promise<Channel> => {
-    const channel = await slots.slotOf(upstream, client, era).open();
-    return sharingOf(upstream) === 'per_upstream' ? lowered(channel, client) : channel;
-  };
+  const open = async (upstream: Upstream, client: ChannelClient, era: Era): Promise<Channel> =>
+    slots.slotOf(upstream, client, era).open();
 
   const find = (upstream: Upstream, client: ChannelClient, era: Era): Channel | undefined =>
     slots.findSlot(upstream, client, era)?.opened;
@@ -57,15 +54,4 @@ export function createChannels(deps: ChannelsDeps): Channels {
   };
 
   return { open, find, endSession, forget, close };
-}
-
-/** A connection that all share speaks the newest revision; a client that asked for an older one is told that one. */
-function lowered(channel: Channel, client: ChannelClient): Channel {
-  const asked = client.initializeParams?.['protocolVersion'];
-  const spoken = channel.initializeResult?.['protocolVersion'];
-  if (typeof asked !== 'string' || typeof spoken !== 'string' || asked >= spoken) {
-    return channel;
-  }
-  const initializeResult: JsonObject = { ...channel.initializeResult, protocolVersion: asked };
-  return { ...channel, initializeResult };
 }

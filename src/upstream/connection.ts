@@ -41,9 +41,9 @@ export interface ConnectionExchanges {
 export interface ExchangeObserver {
   /** Something came for this request, be it half a message: the upstream is not silent. */
   onActivity(requestId: number): void;
-  /** The stream for messages outside of requests was broken for a while, so that some may be lost. */
+  /** The stream for messages outside of requests is open after it was not for a while, so that some may be lost. */
   onGap(): void;
-  /** The upstream has no stream for messages outside of requests. */
+  /** There is no stream for messages outside of requests: the upstream has none, or it is broken and cannot be resumed. */
   onDeaf(): void;
   /** The upstream no longer knows the session. What is in flight may still end well; nothing new should be sent. */
   onLost(error: GatewayError): void;

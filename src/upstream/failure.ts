@@ -6,14 +6,14 @@ import { errors } from './undici.ts';
  * Turns what a socket or undici reports into the error the caller reads: it names the upstream by slug, says what to
  * check, and leaves addresses and credentials to the cause.
  */
-export function failureOf(upstream: Upstream, error: unknown): GatewayError {
+export function failureOf(upstream: Upstream, error: unknown, timeoutMs = upstream.timeoutMs): GatewayError {
   if (error instanceof GatewayError) {
     return error;
   }
   const code = codeOf(error);
   const name = `The upstream "${upstream.slug}"`;
   if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
-    return silenceOf(upstream, error);
+    return silenceOf(upstream, error, timeoutMs);
   }
   if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') {
     const message = `${name} could not be connected to in time. Check that it is running and that no firewall is in the way.`;

@@ -27,6 +27,8 @@ export interface GetStreamOptions {
   readonly onActivity?: () => void;
   /** It is open. */
   readonly onOpen?: () => void;
+  /** It broke off or could not be opened, and is tried again. */
+  readonly onBroken?: () => void;
   /** The upstream refused it with this status of 4xx, or answered with something else than a stream; it is over. */
   readonly onRefused: (status: number, error: GatewayError) => void;
   /** It was given up. */
@@ -37,6 +39,8 @@ const FIRST_DELAY_MS = 1000;
 const LONGEST_DELAY_MS = 30_000;
 /** An upstream that asks for no wait at all must not be asked in a tight loop. */
 const SHORTEST_DELAY_MS = 20;
+/** A stream that was open for less, and brought neither a message nor an event id, was opened in vain. */
+const SHORTEST_LIFE_MS = 5000;
 const LONGEST_RETRY_MS = 60 * 60_000;
 
 /**
@@ -48,9 +52,10 @@ export class GetStream implements ExchangeSink {
   #exchange: Exchange | undefined;
   #reader: BodyReader | undefined;
   #point: ResumePoint;
-  #hasBytes = false;
+  #startTime = 0;
+  #hasMessage = false;
   #failures = 0;
-  /** Streams in a row that brought nothing, whether they failed or were closed. */
+  /** Streams in a row that were opened in vain, whether they failed or were closed. */
   #vain = 0;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
@@ -99,7 +104,6 @@ export class GetStream implements ExchangeSink {
   }
 
   onData(chunk: Buffer): boolean {
-    this.#hasBytes = true;
     this.#options.onActivity?.();
     if (this.#reader?.read(chunk) === false) {
       this.stop();
@@ -121,6 +125,7 @@ export class GetStream implements ExchangeSink {
   }
 
   #onMessage(message: JsonObject): void {
+    this.#hasMessage = true;
     if (!this.#isOver) {
       this.#options.onMessage(message);
     }
@@ -140,9 +145,15 @@ export class GetStream implements ExchangeSink {
     if (this.#isOver) {
       return;
     }
+    this.#vain = this.#wasInVain() ? this.#vain + 1 : 0;
     this.#point = { lastEventId: this.lastEventId, retryMs: this.#reader?.retryMs ?? this.#point.retryMs };
-    this.#vain = this.#hasBytes ? 0 : this.#vain + 1;
     this.#timer = setTimeout(() => this.#connect(), delayOf(this.#point.retryMs, this.#vain)).unref();
+    this.#options.onBroken?.();
+  }
+
+  #wasInVain(): boolean {
+    const isShort = this.#reader === undefined || performance.now() - this.#startTime < SHORTEST_LIFE_MS;
+    return isShort && !this.#hasMessage && this.#reader?.lastEventId === undefined;
   }
 
   #connect(): void {
@@ -150,7 +161,8 @@ export class GetStream implements ExchangeSink {
     const { lastEventId } = this.#point;
     const resuming = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
     this.#reader = undefined;
-    this.#hasBytes = false;
+    this.#hasMessage = false;
+    this.#startTime = performance.now();
     this.#exchange = client.exchange(
       upstream,
       { method: 'GET', headers: { ...headers, accept: 'text/event-stream', ...resuming } },

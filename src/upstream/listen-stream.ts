@@ -10,9 +10,9 @@ export interface ListenStreamOptions {
   /** Of the session, as they are when the stream is opened. */
   readonly headers: () => Readonly<Record<string, string>>;
   readonly onMessage: (message: JsonObject) => void;
-  /** It was broken, and the upstream gave no event ids to resume it by. */
+  /** It is open after `onDeaf`. */
   readonly onGap: () => void;
-  /** The upstream has none. */
+  /** The upstream has none, or it broke or failed to open, and there are no event ids to resume it by. */
   readonly onDeaf: () => void;
   /** The upstream, which had one for this session, no longer knows it. */
   readonly onLost: (error: GatewayError) => void;
@@ -24,6 +24,7 @@ export class ListenStream {
   #stream: GetStream | undefined;
   #isRefused = false;
   #wasOpen = false;
+  #isDeaf = false;
 
   constructor(options: ListenStreamOptions) {
     this.#options = options;
@@ -46,6 +47,7 @@ export class ListenStream {
       maxFailures: Number.POSITIVE_INFINITY,
       onMessage,
       onOpen: () => this.#onOpen(),
+      onBroken: () => this.#onBroken(),
       onRefused: (status, error) => this.#onRefused(status, error),
       onGivenUp: (error) => this.#onRefused(0, error),
     });
@@ -56,13 +58,22 @@ export class ListenStream {
     this.#stream?.stop();
     this.#stream = undefined;
     this.#wasOpen = false;
+    this.#isDeaf = false;
   }
 
   #onOpen(): void {
-    if (this.#wasOpen && this.#stream?.lastEventId === undefined) {
+    this.#wasOpen = true;
+    if (this.#isDeaf) {
+      this.#isDeaf = false;
       this.#options.onGap();
     }
-    this.#wasOpen = true;
+  }
+
+  #onBroken(): void {
+    if (this.#stream?.lastEventId === undefined) {
+      this.#isDeaf = true;
+      this.#options.onDeaf();
+    }
   }
 
   /** Servers without such a stream say 405, and some 404, as for a session that they do not know. */

@@ -15,9 +15,9 @@ export function parseMessages(text: string): readonly JsonObject[] {
   }
 }
 
-/** True for a JSON object, which arrays and null are not. */
+/** True for a JSON object, which arrays, null and numbers that were kept as written are not. */
 export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !JSON.isRawJSON(value);
 }
 
 /** A text in a message; empty when it is something else. */

@@ -145,7 +145,7 @@ export class StreamableConnection implements Connection, ConnectionExchanges {
         headers: { ...POST_HEADERS, ...own, ...extra },
         body: Buffer.from(JSON.stringify(message)),
         longLived: isModern && method === 'subscriptions/listen',
-        isTimed: false,
+        timeoutMs: 0,
       });
     } catch (error) {
       this.#isLost ||= error instanceof SessionLost && error.status === 404;

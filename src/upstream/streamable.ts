@@ -18,8 +18,8 @@ export interface ExchangeRequest {
    * and it gets a connection of its own. Default: true for GET.
    */
   readonly longLived?: boolean;
-  /** False when the caller itself watches over the silence of the upstream. Default: true. */
-  readonly isTimed?: boolean;
+  /** Longest silence of the upstream, in milliseconds; 0 when the caller itself watches over it. Default: the upstream's own. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** Who takes the answer. Nothing is called before `exchange` returned, nothing after `onEnd`, `onError` or an abort. */
@@ -72,6 +72,7 @@ class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
   #target: Target | undefined;
   #client: Client | undefined;
   #controller: Dispatcher.DispatchController | undefined;
+  #timeoutMs: number;
   #ended = false;
   #aborted = false;
 
@@ -79,6 +80,7 @@ class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
     this.#pools = pools;
     this.#upstream = upstream;
     this.#sink = sink;
+    this.#timeoutMs = upstream.timeoutMs;
   }
 
   start(request: ExchangeRequest, credentials: Readonly<Record<string, string>>): void {
@@ -87,7 +89,8 @@ class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
     }
     const { method, body } = request;
     const longLived = request.longLived ?? method === 'GET';
-    const timeoutMs = request.isTimed === false ? 0 : this.#upstream.timeoutMs;
+    const { timeoutMs = this.#upstream.timeoutMs } = request;
+    this.#timeoutMs = timeoutMs;
     const target = this.#pools.targetOf(this.#upstream);
     const dispatcher = this.#admit(target, longLived);
     dispatcher?.dispatch(
@@ -119,7 +122,7 @@ class HttpExchange implements Exchange, Dispatcher.DispatchHandler {
   fail(cause: unknown): void {
     if (!this.#ended) {
       this.#finish();
-      const error = failureOf(this.#upstream, cause);
+      const error = failureOf(this.#upstream, cause, this.#timeoutMs);
       queueMicrotask(() => {
         if (!this.#aborted) {
           this.#sink.onError(error);

@@ -24,7 +24,8 @@ export function membersOf(gateway: Gateway, parts: readonly Part[]): OfferingMem
   return parts.map((part) => {
     const entry = entryOf(part);
     const upstream = upstreamOf(part);
-    return { entry, upstream, prefix: prefixOf(gateway, entry), offer: offerOf(part, upstream) };
+    const { timeoutMs } = upstream;
+    return { entry, upstream, timeoutMs, prefix: prefixOf(gateway, entry), offer: offerOf(part, upstream) };
   });
 }
 
@@ -39,7 +40,7 @@ export function composedAlone(part: Part): Composition {
   const target = upstreamOf(part);
   return compose({
     target,
-    members: [{ entry: entryOf(part), upstream: target, prefix: '', offer: offerOf(part, target) }],
+    members: [{ entry: entryOf(part), upstream: target, timeoutMs: target.timeoutMs, prefix: '', offer: offerOf(part, target) }],
   });
 }
 

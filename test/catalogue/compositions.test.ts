@@ -71,10 +71,11 @@ describe('a composition', () => {
     const { compositions } = worldOf([shop, bank], gateway);
     const { members, tools, problems } = await compositions.of(gateway, ann);
     expect(names(tools.map(({ definition }) => definition))).toEqual(['bank_pay', 'shop_one', 'shop_two']);
-    expect(members.map(({ upstream, prefix }) => [upstream.slug, upstream.timeoutMs, prefix])).toEqual([
+    expect(members.map(({ upstream, timeoutMs, prefix }) => [upstream.slug, timeoutMs, prefix])).toEqual([
       ['bank', 5000, 'bank_'],
       ['shop', 700, 'shop_'],
     ]);
+    expect(members[1]?.upstream).toBe(shop.upstream);
     expect(problems).toEqual([]);
   });
 

@@ -71,6 +71,36 @@ describe.each(['legacy', 'modern'] as const)('a %s upstream over streamable HTTP
   });
 });
 
+describe('a legacy upstream over streamable HTTP', () => {
+  test('that has no stream to tell of changes on is believed for a minute only', async () => {
+    const { offers, upstream, scripted, clock } = await setUp({ era: 'legacy' });
+    scripted.closeStreams();
+    await offers.offerOf(upstream, ann);
+    await until(() => scripted.count('GET') === 1);
+    clock.now += 59_000;
+    await offers.offerOf(upstream, ann);
+    expect(scripted.count('tools/list')).toBe(1);
+    clock.now += 2_000;
+    await offers.offerOf(upstream, ann);
+    await until(() => scripted.count('tools/list') === 2);
+  });
+
+  test('is believed for five minutes again after it was lost and is heard again', async () => {
+    const { offers, upstream, scripted, clock } = await setUp({ era: 'legacy' });
+    await offers.offerOf(upstream, ann);
+    await until(() => scripted.listening() === 1);
+    await scripted.crash();
+    await scripted.restart();
+    await until(() => scripted.listening() === 1 && scripted.count('tools/list') === 2);
+    await offers.offerOf(upstream, ann);
+    const before = scripted.count('tools/list');
+    clock.now += 299_000;
+    await offers.offerOf(upstream, ann);
+    await offers.offerOf(upstream, ann);
+    expect(scripted.count('tools/list')).toBe(before);
+  });
+});
+
 test('an upstream of both eras is asked in that of the viewer', async () => {
   const { offers, upstream } = await setUp({ era: 'both' });
   expect((await offers.offerOf(upstream, viewerOf('ann', 'modern'))).era).toBe('modern');

@@ -305,4 +305,19 @@ describe('memory', () => {
       true,
     ]);
   });
+
+  test('is bounded for one principal who declares ever other capabilities, and for nobody else', async () => {
+    const { offers, upstream } = await setUp({}, { maxOfPrincipal: 2 });
+    const as = (id: string, what: string) => viewerOf(id, 'legacy', { experimental: { [what]: {} } });
+    await offers.offerOf(upstream, as('bob', 'a'));
+    for (const what of ['a', 'b', 'c']) {
+      expect((await offers.offerOf(upstream, as('ann', what))).problem).toBeUndefined();
+    }
+    expect(['a', 'b', 'c'].map((what) => offers.peek(upstream, as('ann', what)) !== undefined)).toEqual([
+      false,
+      true,
+      true,
+    ]);
+    expect(offers.peek(upstream, as('bob', 'a'))).toBeDefined();
+  });
 });

@@ -14,6 +14,8 @@ export interface ScriptedHttp {
   count(method: string): number;
   /** Streams on which it can say something outside of requests, or subscriptions. */
   listening(): number;
+  /** Has no streams for what is said outside of requests from now on. */
+  closeStreams(): void;
   /** Goes away with all connections and sessions. */
   crash(): Promise<void>;
   /** Is there again, on the same port. */
@@ -39,6 +41,7 @@ export async function scriptedHttp(
   const exchanges = new Set<Conversation>();
   const streams = new Set<ServerResponse>();
   let lastSession = 0;
+  let hasStreams = true;
 
   const keep = (stream: ServerResponse) => {
     streams.add(stream);
@@ -106,6 +109,8 @@ export async function scriptedHttp(
     if (message['method'] === 'initialize' && script.era !== 'modern') return openSession(message, response);
     if (session === undefined) return void response.writeHead(404).end();
     if (request.method === 'GET') {
+      methods.push('GET');
+      if (!hasStreams) return void response.writeHead(405).end();
       session.stream = response.writeHead(200, { 'content-type': 'text/event-stream' });
       session.stream.flushHeaders();
       return keep(response);
@@ -149,6 +154,10 @@ export async function scriptedHttp(
     },
     count: (method) => methods.filter((each) => each === method).length,
     listening: () => streams.size,
+    closeStreams() {
+      hasStreams = false;
+      for (const stream of streams) stream.end();
+    },
     crash,
     restart: async () => void (await listen(port)),
     stop: crash,

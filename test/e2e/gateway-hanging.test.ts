@@ -10,7 +10,7 @@ import { callerOf } from './support-mcp-session.ts';
 import { operatorOf } from './support-policies.ts';
 import { type RecordingUpstream, startRecordingUpstream } from './support-recording-upstream.ts';
 
-const ROUNDS = 250;
+const ROUNDS = 60;
 /** Far above what a list or call takes even on a busy machine, and far below the time for which anything waits for the upstream that hangs. */
 const LONGEST_MS = 3_000;
 /** The upstream that hangs may stay silent for this long. */
@@ -105,11 +105,13 @@ function pendingCall(client: ChattyClient, tool: string) {
 
 /** Lists, and calls the others, again and again, each in time. */
 async function workBeside(client: ChattyClient, slug: string): Promise<void> {
-  let longestMs = 0; const times: number[] = [];
+  let longestMs = 0;
+
   const timed = async <Value>(act: () => Promise<Value>): Promise<Value> => {
     const began = performance.now();
     const value = await act();
-    longestMs = Math.max(longestMs, performance.now() - began); times.push(performance.now() - began);
+    longestMs = Math.max(longestMs, performance.now() - began);
+
     return value;
   };
   for (let round = 0; round < ROUNDS; round++) {
@@ -120,6 +122,5 @@ async function workBeside(client: ChattyClient, slug: string): Promise<void> {
       expect(await timed(() => client.call(`${other}_plain`, { text }))).toBe(`plain: ${text}`);
     }
   }
-  times.sort((a,b)=>a-b); console.log('LONGEST', slug, client.era, 'median', times[times.length>>1]?.toFixed(1), 'p99', times[Math.floor(times.length*0.99)]?.toFixed(1), 'max', longestMs.toFixed(1), times.length);
   expect(longestMs).toBeLessThan(LONGEST_MS);
 }

@@ -37,14 +37,15 @@ beforeAll(async () => {
   await createUpstream({ slug: 'legacy-stdio', era: Era.LEGACY, transport: program });
   await createUpstream({ slug: 'modern-stdio', era: Era.MODERN, transport: program });
   await operator.gateways.createGateway({ slug: 'all', upstreams: SLUGS.map((slug) => ({ slug })) });
-  // What a legacy stdio upstream asks names no call, so a client that is to be asked for nobody else's shares its process with nobody.
-  const crowd = await addAgent(operator, 'crowd');
-  members = [];
-  for (let index = 0; index < CLIENTS; index++) {
-    const declares = index % 4 < 2;
-    const caller = declares ? await addAgent(operator, `agent-${index}`) : crowd;
-    members.push(memberOf(index, declares, caller));
+  // What a legacy stdio upstream asks names no call, so each client that wants to be asked for its own calls only is a principal of its own.
+  const agents: Caller[] = [];
+  for (let index = 0; index < CLIENTS / 2; index++) {
+    agents.push(await addAgent(operator, `agent-${index}`));
   }
+  members = agents.flatMap((agent, index) => [
+    memberOf(`asked ${index}`, index, true, agent),
+    memberOf(`not asked ${index}`, index >> 2, false, agents[index % 4] ?? agent),
+  ]);
 });
 
 afterAll(cleanUp.run);
@@ -52,10 +53,10 @@ afterAll(cleanUp.run);
 test('[I4-SOAK] 64 clients of both eras on one gateway get what is theirs for a minute, and leave nothing behind', {
   timeout: 240_000,
 }, async () => {
-  await work(createTraffic({ slugs: SLUGS, unattributed: 'legacy-stdio' }), WARM_UP_MS);
+  await work(createTraffic(SLUGS), WARM_UP_MS);
   const before = await settled();
 
-  const traffic = createTraffic({ slugs: SLUGS, unattributed: 'legacy-stdio' });
+  const traffic = createTraffic(SLUGS);
   await work(traffic, SOAK_MS);
   expect(traffic.faults).toEqual([]);
   expect([...traffic.counts.keys()].sort()).toEqual(everythingAt(SLUGS));
@@ -71,9 +72,10 @@ function stdioOf() {
   return { value: { case: 'stdio' as const, value: { ...value, maxProcesses: CLIENTS } } };
 }
 
-function memberOf(index: number, declares: boolean, { apiKey }: Caller): Member {
+/** Every other one is modern. */
+function memberOf(name: string, index: number, declares: boolean, { apiKey }: Caller): Member {
   const era = index % 2 === 0 ? 'legacy' : 'modern';
-  return { name: `client ${index}`, url: callerOf(gateway, 'all').url, apiKey, era, declares };
+  return { name, url: callerOf(gateway, 'all').url, apiKey, era, declares };
 }
 
 /** All clients connect, work and leave. */

@@ -1,4 +1,5 @@
 import type { Requirement } from './requirement.ts';
+import { gatewayRequirements } from './requirements-gateways.ts';
 import { issueRequirements } from './requirements-issue.ts';
 import { policyRequirements } from './requirements-policies.ts';
 
@@ -10,6 +11,7 @@ const CHECKLIST = 'mcp.md, Checklist';
 export const requirements: readonly Requirement[] = [
   ...issueRequirements,
   ...policyRequirements,
+  ...gatewayRequirements,
 
   // The data plane.
   { id: 'PD-CREDENTIALS', source: DATA_PLANE, text: 'Three headers carry a credential; the query string never does.' },

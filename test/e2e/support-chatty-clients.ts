@@ -84,13 +84,22 @@ async function connect2({ url, apiKey, onElicit, onStray }: ChattyClientOptions)
     // What it keeps of a list says nothing about the gateway.
     tools: async () => (await client.listTools({}, { cacheMode: 'bypass' })).tools.map(({ name }) => name),
     call: (name, args, onProgress) =>
-      client.callTool({ name, arguments: args }, callOptions(onProgress)).then((result) => textOf(result)),
+      client.callTool({ name, arguments: args }, callOptions(onProgress && exceptOwn(onProgress))).then(textOf),
     prompt: (name, args) => client.getPrompt({ name, arguments: args }).then(promptText),
     read: (uri) => client.readResource({ uri }, { cacheMode: 'bypass' }).then(resourceText),
     async close() {
       endWatch();
       await client.close();
     },
+  };
+}
+
+/** The SDK 2.x tells as progress, too, that it answers questions. */
+function exceptOwn(onProgress: (message: string) => void): (message: string) => void {
+  return (message) => {
+    if (!message.startsWith('Fulfilling input required by')) {
+      onProgress(message);
+    }
   };
 }
 

@@ -32,15 +32,8 @@ type Kind = (typeof KINDS)[number];
 const AT_ONCE = 4;
 const LONGEST_MS = 200;
 
-export interface TrafficOptions {
-  /** Chatty upstreams behind the gateway. */
-  readonly slugs: readonly string[];
-  /** The one whose questions name no call, if any: a client that wants to be asked there for the right call has no other one there. */
-  readonly unattributed?: string;
-}
-
-/** Makes traffic. */
-export function createTraffic({ slugs, unattributed }: TrafficOptions): Traffic {
+/** Makes traffic with chatty upstreams behind a gateway, by their slugs. */
+export function createTraffic(slugs: readonly string[]): Traffic {
   const faults: string[] = [];
   const counts = new Map<string, number>();
   /** The client whose call is under way, by the text of the call. */
@@ -57,8 +50,10 @@ export function createTraffic({ slugs, unattributed }: TrafficOptions): Traffic 
     };
     const client = await connectChatty({ ...where, era, onStray, ...(declares ? { onElicit } : {}) });
 
-    const act = async ({ kind, slug }: Deed): Promise<void> => {
+    const act = async (): Promise<void> => {
       const text = `text ${++lastText}`;
+      const slug = oneOf(slugs);
+      const kind = oneOf(KINDS);
       askers.set(text, name);
       try {
         await actions[kind](client, slug, text, `${name} on ${text}`);
@@ -72,7 +67,7 @@ export function createTraffic({ slugs, unattributed }: TrafficOptions): Traffic 
     return {
       async work(until) {
         while (Date.now() < until) {
-          await Promise.all(chooseDeeds(slugs, unattributed).map(act));
+          await Promise.all(Array.from({ length: 1 + random(AT_ONCE) }, act));
         }
       },
       close: client.close,
@@ -80,18 +75,6 @@ export function createTraffic({ slugs, unattributed }: TrafficOptions): Traffic 
   }
 
   return { faults, counts, join };
-}
-
-/** Something that a client does at an upstream. */
-interface Deed {
-  readonly kind: Kind;
-  readonly slug: string;
-}
-
-function chooseDeeds(slugs: readonly string[], unattributed: string | undefined): Deed[] {
-  const deeds = Array.from({ length: 1 + random(AT_ONCE) }, () => ({ kind: oneOf(KINDS), slug: oneOf(slugs) }));
-  const alone = deeds.find(({ kind, slug }) => kind === 'ask' && slug === unattributed);
-  return alone === undefined ? deeds : [alone, ...deeds.filter(({ slug }) => slug !== unattributed)];
 }
 
 /** Everything that is to be counted, when each thing was done at each upstream by clients of both eras. */

@@ -53,6 +53,18 @@ describe.each(CLIENTS)('$name', ({ connect, era }) => {
     ]);
   });
 
+  test('gets no completions for a prompt that policies deny', async () => {
+    const policies = [denyPolicy({ upstreamPattern: 's2', toolPattern: 'greet' })];
+    const { url } = await openMall(['http legacy', 'http modern'], { policies });
+    const client = await connect(url);
+    const argument = { name: 'who', value: 'an' };
+    await expect(client.complete({ ref: { type: 'ref/prompt', name: 's2_greet' }, argument })).rejects.toMatchObject({
+      code: -32602,
+    });
+    const allowed = await client.complete({ ref: { type: 'ref/prompt', name: 's1_greet' }, argument });
+    expect(allowed.completion.values).toEqual(['ann', 'anton']);
+  });
+
   test('is refused what policies deny of the real tool', async () => {
     const policies = [denyPolicy({ upstreamPattern: 's2', toolPattern: 'echo' })];
     const { gateway, url } = await openMall(['http legacy', 'http modern'], { policies });

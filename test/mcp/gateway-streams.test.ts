@@ -2,9 +2,9 @@ import type { Client } from '@modelcontextprotocol/client';
 import { request } from 'undici';
 import { describe, expect, test } from 'vitest';
 import { cleanUpLater, connect2, denyPolicy, openMall, until } from './mall.ts';
-import { type Caller, openSession, post } from './mcp-client.ts';
+import { type Caller, openSession, post, postModern } from './mcp-client.ts';
 import { startMcpGateway } from './mcp-gateway.ts';
-import { gatewayOf, openShop, SHOP_KINDS } from './shops.ts';
+import { gatewayOf, openShop, SHOP_KINDS, type Shop } from './shops.ts';
 
 type Heard = Record<'tools' | 'prompts' | 'resources', number> & { readonly updated: string[] };
 
@@ -131,6 +131,19 @@ describe('a legacy session', () => {
     },
   );
 
+  test('unsubscribes after the upstream was changed, and hears nothing more', async () => {
+    const { gateway, shops, url } = await openMall(['http legacy', 'http modern']);
+    const uri = 'shop://s1/stock';
+    const { client, heard } = await connectListening(url, 'legacy', [uri]);
+    gateway.settings.putUpstream({ ...(shops[0] as Shop).upstream, displayName: 'another' });
+    await until(() => {
+      shops[0]?.restock();
+      return heard.updated.length > 0 && shops[0]?.watched().length === 1;
+    });
+    await client.unsubscribeResource({ uri });
+    await until(() => shops[0]?.watched().length === 0);
+  });
+
   test('gets each message on one of its streams only', async () => {
     const { shops, url } = await openMall(['http legacy', 'http modern']);
     const session = await openSession({ url, key: 'alice' });
@@ -161,6 +174,15 @@ describe('a legacy session', () => {
     expect(await Promise.all(streams.map(({ body }) => body.text()))).toEqual(['', '']);
   });
 
+  test('cannot watch what policies would never let it read', async () => {
+    const policies = [denyPolicy({ upstreamPattern: 's1', toolPattern: 'shop://s1/*' })];
+    const { shops, url } = await openMall(['http legacy', 'http modern'], { policies });
+    const client = await connect2(url, 'legacy');
+    const uri = 'shop://s1/stock';
+    await expect(client.subscribeResource({ uri })).rejects.toMatchObject({ code: -32602 });
+    expect(shops[0]?.watched()).toEqual([]);
+  });
+
   test('cannot watch what nobody has', async () => {
     const { url } = await openMall(['http legacy', 'http modern']);
     const { client } = await connectListening(url, 'legacy');
@@ -179,6 +201,19 @@ describe('a modern subscription', () => {
     expect(subscription.honoredFilter).toEqual({ toolsListChanged: true, resourceSubscriptions: ['shop://s1/stock'] });
     gateway.beginStop();
     expect(await subscription.closed).toBe('graceful');
+  });
+
+  test('is not told of resources that policies would never let it read', async () => {
+    const policies = [denyPolicy({ upstreamPattern: 's1', toolPattern: 'shop://s1/*' })];
+    const { url } = await openMall(['http legacy', 'http modern'], { policies });
+    const notifications = { resourceSubscriptions: ['shop://s1/stock', 'shop://s2/stock'] };
+    const message = { jsonrpc: '2.0', id: 1, method: 'subscriptions/listen', params: { notifications } };
+    const stream = await postModern({ url, key: 'alice' }, message);
+    expect(await stream.next()).toMatchObject({
+      method: 'notifications/subscriptions/acknowledged',
+      params: { notifications: { resourceSubscriptions: ['shop://s2/stock'] } },
+    });
+    stream.leave();
   });
 
   test('hears only what it asked for', async () => {

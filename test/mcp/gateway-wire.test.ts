@@ -87,8 +87,23 @@ describe('a call of a modern client to a modern upstream', () => {
   test('cannot add to arguments that are no object', async () => {
     const shop = await handShop('s1', [REGIONAL]);
     const { caller } = await setUp([shop], [{ tools: { order: { fixedArguments: { key: 1 } } } }]);
-    expect(await call(caller, `"name":"order","arguments":[1]`, 'order')).toMatchObject({ error: { code: -32602 } });
+    for (const given of ['[1]', '1e400', '12345678901234567890']) {
+      const answer = await call(caller, `"name":"order","arguments":${given}`, 'order');
+      expect(answer).toMatchObject({ id: 7, error: { code: -32602 } });
+    }
     expect(shop.calls).toEqual([]);
+  });
+
+  test('repeats numbers in headers also where others are kept as they were written', async () => {
+    const inputSchema = { type: 'object', properties: { region: { type: 'integer', 'x-mcp-header': 'Region' } } };
+    const shop = await handShop('s1', [{ name: 'order', inputSchema }]);
+    const { caller } = await setUp([shop], [{ tools: { order: { fixedArguments: { key: 1 } } } }]);
+    const given = `"name":"order","arguments":{"region":42,"big":12345678901234567890}`;
+    await call(caller, given, 'order', { 'mcp-param-region': '42' });
+    const legacy = await openSession(caller);
+    const text = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{${given}}}`;
+    await (await send(legacy, text, { 'mcp-protocol-version': '2025-11-25' })).rest();
+    expect(shop.calls.map(({ headers }) => headers['mcp-param-region'])).toEqual(['42', '42']);
   });
 
   test('is refused when its headers do not repeat its arguments', async () => {

@@ -1,4 +1,5 @@
 /** A small MCP server for tests, one instance a conversation; run as a program it speaks over stdio: `node shop-server.ts NAME legacy|modern`. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
   completable,
@@ -77,9 +78,10 @@ function addTools(mcp: McpServer, name: string, onStock: (mcp: McpServer) => voi
       type: 'object',
       properties: Object.fromEntries(names.map((each) => [each, { type: ['string', 'number'] }])),
     });
-  mcp.registerTool('echo', { description: `Repeats a text`, inputSchema: texts('text') }, async (args) =>
-    text(`${name} says ${String(args['text'])}`),
-  );
+  mcp.registerTool('echo', { description: `Repeats a text`, inputSchema: texts('text', 'afterMs') }, async (args) => {
+    await pause(Number(args['afterMs'] ?? 0));
+    return text(`${name} says ${String(args['text'])}`);
+  });
   mcp.registerTool(
     'order',
     { description: 'Orders an item', inputSchema: texts('item', 'size', 'key') },

@@ -113,6 +113,44 @@ describe('the GET stream of a session', () => {
     expect(third - second).toBeGreaterThan(1900);
   });
 
+  test('leaves those who listen deaf while it fails, and a gap behind that', { timeout: 20_000 }, async () => {
+    const told: string[] = [];
+    let isOpen = false;
+    const server = await raw((request) => {
+      if (request.method === 'GET' && isOpen) request.stream();
+      else if (request.method === 'GET') request.text(503, 'text/plain', '');
+      return request.method === 'GET';
+    });
+    const ann = await connect(setUpChannels().channels, server.upstream, clientOf('ann', 's1'));
+    ann.channel.attach(ann.client, {
+      send: () => undefined,
+      onDeaf: () => void told.push('deaf'),
+      onReopen: () => void told.push('reopened'),
+    });
+    await expect.poll(() => told).toEqual(['deaf']);
+    isOpen = true;
+    await expect.poll(() => told, { timeout: 10_000 }).toEqual(['deaf', 'reopened']);
+  });
+
+  test('is tried again ever later when it ends again and again and brings nothing but comments', {
+    timeout: 20_000,
+  }, async () => {
+    const server = await raw((request) => {
+      if (request.method === 'GET') {
+        const stream = request.stream();
+        stream.write('retry: 40\n: nothing to tell\n\n');
+        stream.end();
+      }
+      return request.method === 'GET';
+    });
+    const ann = await connect(setUpChannels().channels, server.upstream, clientOf('ann', 's1'));
+    ann.listen();
+    const start = performance.now();
+    await server.arrived('GET', 6);
+    // 40, 40, 80, 160 and 320 milliseconds, give or take what timers do.
+    expect(performance.now() - start).toBeGreaterThan(550);
+  });
+
   test('that ends with its session is opened in a new one, which those who listen are told', async () => {
     const { server, streams, ann } = await withStreams();
     ann.listen();

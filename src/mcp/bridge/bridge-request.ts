@@ -5,8 +5,9 @@ import type { McpPost } from '../exchange.ts';
 /** A client's request, on its way to an upstream that may speak another era. */
 export interface BridgeRequest {
   readonly post: McpPost;
-  /** With the time-out that holds. */
   readonly upstream: Upstream;
+  /** Longest silence of the upstream, in milliseconds, instead of its own. */
+  readonly timeoutMs?: number | undefined;
   /** The request in the client's era, with names, URIs and arguments as the upstream knows them. */
   readonly message: JsonObject;
   /** The upstream's schema of the arguments of a tool call, which tells what is repeated in headers; undefined = the client's own headers do. */

@@ -19,7 +19,8 @@ export interface Leg {
 /** How a request of this leg is sent on its channel. */
 export function optionsOf(leg: Leg, onMessage: (message: JsonObject) => void): ChannelRequestOptions {
   const { request, client, signal } = leg;
-  return { client, signal, onMessage, timeoutMs: request.upstream.timeoutMs, headers: paramHeadersOf(request) };
+  const { timeoutMs = request.upstream.timeoutMs } = request;
+  return { client, signal, onMessage, timeoutMs, headers: paramHeadersOf(request) };
 }
 
 /** The arguments that the upstream wants repeated: as its schema says, else as the client itself repeated them. */

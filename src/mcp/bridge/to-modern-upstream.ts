@@ -38,7 +38,7 @@ export function fromModernResult(result: JsonObject): JsonObject {
 /** Structured content of the legacy era is an object; anything else is put into one, as the official SDK does it. */
 function withObjectAsStructure(result: JsonObject): JsonObject {
   const { structuredContent } = result;
-  if (structuredContent === undefined || (isObject(structuredContent) && !JSON.isRawJSON(structuredContent))) {
+  if (structuredContent === undefined || isObject(structuredContent)) {
     return result;
   }
   const content: readonly unknown[] = Array.isArray(result['content']) ? result['content'] : [];

@@ -1,5 +1,7 @@
 import type { Composition, Member } from '../../catalogue/composition.ts';
 import type { JsonObject } from '../../domain/json.ts';
+import type { Principal } from '../../domain/principal.ts';
+import type { Listing } from '../../pipeline/listing.ts';
 import { look } from '../../pipeline/route.ts';
 import { isObject } from '../../upstream/message.ts';
 import type { McpPost } from '../exchange.ts';
@@ -9,6 +11,7 @@ import type { ComposedDeps } from './deps.ts';
 import { forwardTo } from './forward.ts';
 import { withMessage } from './routes.ts';
 import { viewerOf } from './viewer.ts';
+import { mayGet } from './visible.ts';
 
 /** What is completed, and whose it is. */
 interface Reference {
@@ -28,22 +31,30 @@ export async function complete(deps: ComposedDeps, post: McpPost): Promise<void>
     throw new InvalidMessageError(-32602, `'params.ref' must be an object`);
   }
   const { found } = await look(deps.compositions, post.target, viewerOf(post), (composition) =>
-    findReference(composition, ref),
+    findReference(composition, ref, deps.listing, post.principal),
   );
   if (found === undefined) {
     throw new InvalidMessageError(-32602, `'params.ref' names no prompt and no resource that is offered here`);
   }
-  const { upstream } = found.member;
+  const { upstream, entry } = found.member;
   deps.call.usage.countRequest(upstream.id);
   const rewritten = found.ref === ref ? post : withMessage(post, withParams(post.message, { ref: found.ref }));
-  await forwardTo(deps, { post: rewritten, upstream });
+  await forwardTo(deps, { post: rewritten, upstream, timeoutMs: entry.timeoutMs });
 }
 
-function findReference(composition: Composition, ref: JsonObject): Reference | undefined {
+/** Undefined also for a prompt that the principal could never get; what a template can become is not known. */
+function findReference(
+  composition: Composition,
+  ref: JsonObject,
+  listing: Listing,
+  principal: Principal,
+): Reference | undefined {
   const { type, name, uri } = ref;
   if (type === 'ref/prompt' && typeof name === 'string') {
     const found = composition.findPrompt(name);
-    return found && { member: found.member, ref: found.prompt === name ? ref : { ...ref, name: found.prompt } };
+    return found !== undefined && mayGet(listing, principal, found)
+      ? { member: found.member, ref: found.prompt === name ? ref : { ...ref, name: found.prompt } }
+      : undefined;
   }
   if (type === 'ref/resource' && typeof uri === 'string') {
     const found = composition.findResourceTemplate(uri) ?? composition.findResource(uri);

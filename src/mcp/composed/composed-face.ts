@@ -36,8 +36,8 @@ export function createComposedFace(made: ComposedFaceDeps): ComposedFace {
 
   async function endSession(request: SessionRequest): Promise<void> {
     endSubscriptions(deps, request);
-    const { seats } = deps.seating.seatsOf(request.target);
-    await Promise.all(seats.map(({ upstream }) => deps.channels.endSession(upstream, request.session.id)));
+    const { members } = deps.seating.seatsOf(request.target);
+    await Promise.all(members.map(({ upstream }) => deps.channels.endSession(upstream, request.session.id)));
   }
 
   return { post: (post, ending) => answer(deps, post, ending), openStream, endSession, close: subscriptions.close };

@@ -47,9 +47,7 @@ export function openFeed(deps: FeedDeps, options: FeedOptions): Feed {
 
   const follow = (): void => {
     const current = findTarget(deps.config, viewer.principal, target.id);
-    if (!isRefusal(current)) {
-      relink(deps.seating.seatsOf(current).seats.map(({ member }) => member));
-    }
+    relink(isRefusal(current) ? [] : deps.seating.seatsOf(current).members);
   };
 
   const relink = (members: readonly Member[]): void => {

@@ -19,6 +19,8 @@ export interface ForwardDeps {
 export interface Forwarding {
   readonly post: McpPost;
   readonly upstream: Upstream;
+  /** Longest silence of the upstream, in milliseconds, that the gateway's entry sets; absent = its own. */
+  readonly timeoutMs?: number | undefined;
   /** The upstream's schema of the arguments of a tool call; undefined when it is not known. */
   readonly inputSchema?: JsonObject | undefined;
   /** True when the arguments are not those that the client's `Mcp-Param-*` headers repeat. */
@@ -29,7 +31,7 @@ export interface Forwarding {
 
 /** Sends a request on: with the client's own bytes where upstream and client speak the modern era over HTTP, else through the bridge. */
 export function forwardTo(deps: ForwardDeps, forwarding: Forwarding, before?: Promise<unknown>): Promise<ForwardEnd> {
-  const { post, upstream, mapResult, inputSchema } = forwarding;
+  const { post, upstream, timeoutMs, mapResult, inputSchema } = forwarding;
   const { message, era } = post;
   const passes =
     era === 'modern' &&
@@ -38,11 +40,12 @@ export function forwardTo(deps: ForwardDeps, forwarding: Forwarding, before?: Pr
     deps.eras.erasOf(upstream).modern === true;
   if (passes) {
     const headers = headersFor(forwarding);
-    return deps.streamable.post({ ...post, upstream, headers }, before);
+    return deps.streamable.post({ ...post, upstream, headers, timeoutMs }, before);
   }
   const request = {
     post,
     upstream,
+    timeoutMs,
     message: exactValue(message),
     ...(mapResult === undefined ? {} : { mapResult }),
     ...(inputSchema === undefined ? {} : { inputSchema }),

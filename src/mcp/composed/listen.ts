@@ -2,12 +2,14 @@ import type { Composition } from '../../catalogue/composition.ts';
 import { LIST_NAMES, type ListName } from '../../catalogue/list-kinds.ts';
 import { newId } from '../../domain/ids.ts';
 import type { JsonObject } from '../../domain/json.ts';
+import type { Listing } from '../../pipeline/listing.ts';
 import { SUBSCRIPTION_KEY } from '../../upstream/in-flight.ts';
 import { isObject, paramsOf, withMeta } from '../../upstream/message.ts';
 import type { McpPost } from '../exchange.ts';
 import { InvalidMessageError } from '../json-rpc.ts';
 import { type FeedDeps, openFeed } from './feed.ts';
 import { viewerOf } from './viewer.ts';
+import { mayRead } from './visible.ts';
 import type { WatchedResource } from './watched-resources.ts';
 
 /** Most resources that one stream may watch. */
@@ -26,7 +28,7 @@ export const LIST_FILTERS: Readonly<Record<ListName, string>> = {
  * @throws InvalidMessageError for a filter that is none
  */
 export async function listen(
-  deps: FeedDeps,
+  deps: FeedDeps & { readonly listing: Listing },
   post: McpPost,
   composition: Composition,
   ending: AbortSignal,
@@ -37,7 +39,9 @@ export async function listen(
     throw new InvalidMessageError(-32602, `'params.notifications' must be an object`);
   }
   const lists = LIST_NAMES.filter((name) => filter[LIST_FILTERS[name]] === true);
-  const watched = readWatched(filter['resourceSubscriptions'], composition);
+  const watched = readWatched(filter['resourceSubscriptions'], composition).filter((resource) =>
+    mayRead(deps.listing, post.principal, resource),
+  );
   const send = (notification: JsonObject) => {
     const params = withMeta(paramsOf(notification), SUBSCRIPTION_KEY, message.id);
     answer.sendEvent(JSON.stringify({ ...notification, params }));

@@ -26,7 +26,7 @@ export async function takeNotification(deps: ComposedDeps, post: McpPost): Promi
 /** Hands a notification to the legacy upstreams with which the client has a conversation; one that all share knows of nobody's roots. */
 function tellOpen({ seating, channels, bridge }: ComposedDeps, post: McpPost): void {
   const client = bridge.clientOf(post, 'legacy');
-  const upstreams = seating.seatsOf(post.target).seats.map(({ upstream }) => upstream);
+  const upstreams = seating.seatsOf(post.target).members.map(({ upstream }) => upstream);
   for (const upstream of upstreams.filter((each) => sharingOf(each) !== 'per_upstream')) {
     channels.find(upstream, client, 'legacy')?.notify(client, exactValue(post.message));
   }

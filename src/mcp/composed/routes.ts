@@ -1,7 +1,6 @@
 import type { ExposedPrompt, ExposedResource, ExposedTool, Member } from '../../catalogue/composition.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { isGateway } from '../../domain/target.ts';
-import type { Upstream } from '../../domain/upstream.ts';
 import { isObject } from '../../upstream/message.ts';
 import type { McpPost } from '../exchange.ts';
 import { argumentsOf, type CallArguments, type Route } from '../govern.ts';
@@ -61,7 +60,7 @@ export function resourceRoute(
 interface Rewriting {
   readonly changes: JsonObject;
   readonly texts?: ReadonlyMap<string, string>;
-  readonly forwarding?: Omit<Forwarding, 'post' | 'upstream'>;
+  readonly forwarding?: Omit<Forwarding, 'post' | 'upstream' | 'timeoutMs'>;
 }
 
 function routeTo(deps: ForwardDeps, post: McpPost, member: Member, tool: string, rewriting: Rewriting): Route {
@@ -75,8 +74,9 @@ function routeTo(deps: ForwardDeps, post: McpPost, member: Member, tool: string,
     arguments: argumentsOf(post.message),
     forward: (current, call, committed) => {
       const rewritten = isSame ? current : withMessage(current, withParams(current.message, changes, texts));
-      const upstream = withTimeout(call.upstream, member);
-      return forwardTo(deps, { ...forwarding, post: rewritten, upstream }, committed);
+      const { timeoutMs } = member.entry;
+      // As it is now: after a wait it may be a newer one.
+      return forwardTo(deps, { ...forwarding, post: rewritten, upstream: call.upstream, timeoutMs }, committed);
     },
   };
 }
@@ -84,12 +84,6 @@ function routeTo(deps: ForwardDeps, post: McpPost, member: Member, tool: string,
 /** The same request with another message. */
 export function withMessage(post: McpPost, message: ClientMessage): McpPost {
   return { ...post, message, body: Buffer.from(message.text) };
-}
-
-/** The upstream as it is now, which after a wait may be a newer one, with the time-out that the gateway sets for it. */
-function withTimeout(upstream: Upstream, { upstream: routed, entry }: Member): Upstream {
-  const { timeoutMs } = entry;
-  return upstream === routed || timeoutMs === undefined ? upstream : { ...upstream, timeoutMs };
 }
 
 /** The result of a read under the URI by which the client asked. */

@@ -1,5 +1,7 @@
 import type { Composition } from '../../catalogue/composition.ts';
+import type { Seating } from '../../catalogue/seats.ts';
 import { newId } from '../../domain/ids.ts';
+import type { Listing } from '../../pipeline/listing.ts';
 import { channelKey } from '../../upstream/channel-key.ts';
 import type { Channels } from '../../upstream/channels.ts';
 import { isObject } from '../../upstream/message.ts';
@@ -11,10 +13,13 @@ import { withMessage } from './routes.ts';
 import type { SessionRequest } from './session-stream.ts';
 import type { SessionSubscriptions } from './session-subscriptions.ts';
 import type { SharedSubscriptions } from './shared-subscriptions.ts';
+import { mayRead } from './visible.ts';
 import type { WatchedResource } from './watched-resources.ts';
 
 export interface SubscribeDeps extends ForwardDeps {
   readonly channels: Pick<Channels, 'find'>;
+  readonly seating: Pick<Seating, 'seatsOf'>;
+  readonly listing: Listing;
   readonly subscriptions: SessionSubscriptions;
   readonly shared: SharedSubscriptions;
 }
@@ -30,7 +35,7 @@ export type SessionPost = McpPost & SessionRequest;
  */
 export async function subscribe(deps: SubscribeDeps, post: SessionPost, composition: Composition): Promise<void> {
   const { session } = post;
-  const watched = findWatched(post, composition);
+  const watched = findWatched(deps, post, composition);
   const { upstream } = watched.member;
   const era = await deps.bridge.eraFor(upstream, 'legacy');
   if (era === 'modern') {
@@ -53,7 +58,8 @@ export async function subscribe(deps: SubscribeDeps, post: SessionPost, composit
 /** Answers `resources/unsubscribe`; an upstream is told when nobody else watches the resource over the same conversation. */
 export async function unsubscribe(deps: SubscribeDeps, post: SessionPost): Promise<void> {
   const { session } = post;
-  const watched = deps.subscriptions.remove(session, uriOf(post));
+  const removed = deps.subscriptions.remove(session, uriOf(post));
+  const watched = removed && atPresent(deps, post, removed);
   if (watched !== undefined && deps.shared.release(keyOf(deps, post, watched), watched.upstreamUri, session.id)) {
     await forward(deps, post, watched);
   } else {
@@ -63,17 +69,26 @@ export async function unsubscribe(deps: SubscribeDeps, post: SessionPost): Promi
 
 /** A session has ended: upstreams need not tell it of resources any more. */
 export function endSubscriptions(deps: SubscribeDeps, request: SessionRequest): void {
-  for (const watched of deps.subscriptions.end(request.session)) {
-    if (deps.shared.release(keyOf(deps, request, watched), watched.upstreamUri, request.session.id)) {
+  for (const ended of deps.subscriptions.end(request.session)) {
+    const watched = atPresent(deps, request, ended);
+    if (watched && deps.shared.release(keyOf(deps, request, watched), watched.upstreamUri, request.session.id)) {
       void tellUpstream(deps, request, watched);
     }
   }
+  // What it watched before an upstream was changed is noted under the upstream of that time.
+  deps.shared.forget(request.session.id);
 }
 
-function findWatched(post: SessionPost, composition: Composition): WatchedResource {
+/** The resource at its upstream as that is configured now; undefined when it does not belong to the target any more. */
+function atPresent({ seating }: SubscribeDeps, { target }: SessionRequest, watched: WatchedResource) {
+  const member = seating.seatsOf(target).members.find(({ upstream }) => upstream.id === watched.member.upstream.id);
+  return member && { ...watched, member };
+}
+
+function findWatched({ listing }: SubscribeDeps, post: SessionPost, composition: Composition): WatchedResource {
   const uri = uriOf(post);
   const found = composition.findResource(uri);
-  if (found === undefined) {
+  if (found === undefined || !mayRead(listing, post.principal, found)) {
     throw new InvalidMessageError(-32602, `Unknown resource: ${uri}`);
   }
   return { uri, ...found };

@@ -7,7 +7,7 @@ export function countMembers(
   { call, seating }: { readonly call: Pick<CallDeps, 'usage'>; readonly seating: Pick<Seating, 'seatsOf'> },
   target: Target,
 ): void {
-  for (const { upstream } of seating.seatsOf(target).seats) {
+  for (const { upstream } of seating.seatsOf(target).members) {
     call.usage.countRequest(upstream.id);
   }
 }

@@ -1,4 +1,4 @@
-import type { Composition, ExposedTool } from '../../catalogue/composition.ts';
+import type { Composition, ExposedPrompt, ExposedResource, ExposedTool } from '../../catalogue/composition.ts';
 import type { ListKind } from '../../catalogue/cursor.ts';
 import type { ListItem } from '../../catalogue/pages.ts';
 import { SEARCH_TOOLS } from '../../catalogue/search-tools.ts';
@@ -34,6 +34,26 @@ export function visibleItems(
       // What a template can become is not known, so neither is what policies say of it.
       return composition.resourceTemplates;
   }
+}
+
+/** False when the principal could never read this resource, so that it need not hear of its changes either. */
+export function mayRead(
+  listing: Listing,
+  principal: Principal,
+  { member, upstreamUri }: Pick<ExposedResource, 'member' | 'upstreamUri'>,
+): boolean {
+  const call = { upstream: member.upstream, method: 'resources/read', tool: upstreamUri };
+  return listing.visible(principal, [call], (one) => one).length > 0;
+}
+
+/** False when the principal could never get this prompt. */
+export function mayGet(
+  listing: Listing,
+  principal: Principal,
+  { member, prompt }: Pick<ExposedPrompt, 'member' | 'prompt'>,
+): boolean {
+  const call = { upstream: member.upstream, method: 'prompts/get', tool: prompt };
+  return listing.visible(principal, [call], (one) => one).length > 0;
 }
 
 /** True for a gateway whose tools are found by searching. */

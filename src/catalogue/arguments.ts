@@ -22,6 +22,24 @@ export function hiddenArguments(override: ToolOverride | undefined): readonly st
   return Object.keys(override?.fixedArguments ?? {});
 }
 
+/**
+ * An argument of the client that differs by case only from a fixed one: some upstreams match names regardless of case, and to them it
+ * would be the fixed argument, with the client's value.
+ */
+export function findLookalike(override: ToolOverride | undefined, client: JsonObject): string | undefined {
+  const fixed = hiddenArguments(override);
+  if (fixed.length === 0) {
+    return undefined;
+  }
+  const folded = new Set(fixed.map(foldCase));
+  return Object.keys(client).find((name) => !fixed.includes(name) && folded.has(foldCase(name)));
+}
+
+/** Also of letters that are ASCII in one case only, such as the long s. */
+function foldCase(name: string): string {
+  return name.toUpperCase().toLowerCase();
+}
+
 function isEmpty(values: JsonObject | undefined): boolean {
   return values === undefined || Object.keys(values).length === 0;
 }

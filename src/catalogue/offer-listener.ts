@@ -64,7 +64,7 @@ export class OfferListener {
     const { now, settings, isUsed, onMissed, onGap } = this.#options;
     this.#watch = undefined;
     if (hearingSince === undefined) {
-      // It agreed to nothing; it may have been replaced when it is asked again.
+      // It agreed to nothing, or its connection made room; either may be otherwise when it is asked again.
       this.#again.failed(() => {}, settings.heardMs);
       return;
     }

@@ -1,3 +1,4 @@
+import { GatewayError } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
 import { isObject, paramsOf } from '../upstream/message.ts';
 import type { Line } from './line.ts';
@@ -18,7 +19,7 @@ export interface OfferWatchOptions {
   readonly onChange: (name: ListName) => void;
   /** The connection was lost and made anew: changes may have been missed. */
   readonly onGap: () => void;
-  /** It is over, though not by `end`; told what `hearingSince` was. */
+  /** It is over, though not by `end`; told what `hearingSince` was, or undefined where it is not to be begun again soon. */
   readonly onOver: (hearingSince: number | undefined) => void;
 }
 
@@ -78,13 +79,14 @@ function subscribe({ line, capabilities, now, onChange, onOver }: OfferWatchOpti
       watch.hearingSince = isAll(capabilities, heard) ? now() : undefined;
     }
   };
-  const over = () => {
+  const over = (error?: unknown) => {
     if (!gone.signal.aborted) {
-      onOver(watch.hearingSince);
+      const hasMadeRoom = error instanceof GatewayError && error.reason === 'canceled';
+      onOver(hasMadeRoom ? undefined : watch.hearingSince);
     }
   };
   const notifications = Object.fromEntries(wanted.map((name) => [FILTERS[name], true]));
-  line.ask('subscriptions/listen', { notifications }, { signal: gone.signal, onMessage }).then(over, over);
+  line.ask('subscriptions/listen', { notifications }, { signal: gone.signal, onMessage }).then(() => over(), over);
   return watch;
 }
 

@@ -15,6 +15,7 @@ import { exactValue } from './json-rpc.ts';
 import { createLazyStream } from './lazy-stream.ts';
 import { rewriteMessage } from './rewrite.ts';
 import type { Session, Sessions } from './sessions.ts';
+import { answerText } from './upstream-answer.ts';
 
 export interface ChannelRelayDeps {
   readonly channels: Channels;
@@ -97,7 +98,11 @@ async function initialize({ channels, sessions }: ChannelRelayDeps, post: Upstre
     initializeParams,
     ...(elicitsUrl ? { elicitsUrl } : {}),
   });
-  const json = JSON.stringify({ jsonrpc: '2.0', id: message.id, result: resultFor(upstream, channel, initializeParams) });
+  const json = JSON.stringify({
+    jsonrpc: '2.0',
+    id: message.id,
+    result: resultFor(upstream, channel, initializeParams),
+  });
   post.answer.sendJson(200, json, { 'mcp-session-id': token });
   return { status: 'ok', responseBytes: json.length };
 }
@@ -150,7 +155,7 @@ async function answerRequest(
     const result = post.rewrite === undefined ? given : rewriteMessage(given, post.rewrite);
     await before;
     await stream.flush();
-    const json = JSON.stringify(result);
+    const json = answerText(post.upstream, result);
     answer.sendJson(200, json);
     return { status: statusOfAnswer(json) ?? 'upstream_error', responseBytes: json.length + stream.bytes() };
   } catch (error) {

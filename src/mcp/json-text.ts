@@ -1,3 +1,5 @@
+import { endOfString } from '../domain/json-string.ts';
+
 /** Where a value stands in a JSON text. */
 export interface Span {
   readonly start: number;
@@ -67,7 +69,6 @@ function addedMembers(changes: ReadonlyMap<string, string>, replaced: readonly {
 }
 
 const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
 const COLON = 0x3a;
 const SPACE = 0x20;
@@ -112,21 +113,4 @@ function endOfLiteral(text: string, start: number): number {
     code = text.charCodeAt(++at);
   }
   return at;
-}
-
-// indexOf is native, so long strings cost next to nothing.
-function endOfString(text: string, start: number): number {
-  let end = text.indexOf('"', start + 1);
-  while (end !== -1 && isEscaped(text, end)) {
-    end = text.indexOf('"', end + 1);
-  }
-  return end === -1 ? text.length : end + 1;
-}
-
-function isEscaped(text: string, at: number): boolean {
-  let backslashes = 0;
-  while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) {
-    backslashes++;
-  }
-  return backslashes % 2 === 1;
 }

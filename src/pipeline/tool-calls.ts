@@ -1,4 +1,4 @@
-import { finalArguments } from '../catalogue/arguments.ts';
+import { finalArguments, findLookalike } from '../catalogue/arguments.ts';
 import type { ExposedTool } from '../catalogue/composition.ts';
 import type { Compositions } from '../catalogue/compositions.ts';
 import type { Viewer } from '../catalogue/offer.ts';
@@ -97,6 +97,10 @@ export function createToolCalls({ call: deps, client, compositions, listing }: T
     }
     const { member, tool, override } = found;
     const { upstream, timeoutMs } = member;
+    const lookalike = findLookalike(override, request.arguments ?? {});
+    if (lookalike !== undefined) {
+      throw new GatewayError('validation_failed', `'${lookalike}' is no argument of this tool.`);
+    }
     const args = finalArguments(override, request.arguments);
     return { gateway, upstream, tool, arguments: args, requestBytes: bytesOf(request.arguments), timeoutMs };
   }

@@ -3,7 +3,7 @@ import type { Era, Upstream } from '../domain/upstream.ts';
 import type { Channel, ChannelClient, ChannelListener } from './channel.ts';
 import { sharingOf } from './channel-key.ts';
 import type { UpstreamLog } from './connection.ts';
-import { type ConnectionLife, connectionLifeOf, HTTP_IDLE_MS, hasHttpSession } from './connection-life.ts';
+import { type ConnectionLife, connectionLifeOf, HTTP_IDLE_MS } from './connection-life.ts';
 import type { ConnectionLimit } from './connection-limit.ts';
 import type { OpenConnection } from './connections.ts';
 import { initialize } from './initialize.ts';
@@ -34,6 +34,7 @@ export interface ChannelSlotOptions {
 /** The place of one shared connection: opened when it is needed, made anew when it is lost, ended when idle. */
 export class ChannelSlot {
   readonly upstream: Upstream;
+  readonly era: Era;
   readonly client: ChannelClient;
   lastUse = 0;
   readonly #options: ChannelSlotOptions;
@@ -52,9 +53,10 @@ export class ChannelSlot {
   #isGapDue = false;
 
   constructor(options: ChannelSlotOptions) {
-    const { upstream, client, now, httpIdleMs = HTTP_IDLE_MS } = options;
+    const { upstream, era, client, now, httpIdleMs = HTTP_IDLE_MS } = options;
     this.#options = options;
     this.upstream = upstream;
+    this.era = era;
     this.client = client;
     this.#life = connectionLifeOf(upstream, httpIdleMs);
     this.#delay = new RestartDelay(upstream.slug, now, this.#life.longestLockMs);
@@ -66,17 +68,18 @@ export class ChannelSlot {
     this.#reopen = createReopening({ isWanted, open: () => this.open(), delay: this.#delay });
   }
 
-  get hasHttpSession(): boolean {
-    return hasHttpSession(this.upstream, this.#options.era);
-  }
-
   get hasListeners(): boolean {
     return this.#listeners.size > 0;
   }
 
-  /** True when a connection is open that no call needs right now. */
+  /** True when a connection is open that no client needs right now. */
   get isSpare(): boolean {
-    return this.#ready?.inFlight === 0;
+    return this.#ready?.isSpare === true;
+  }
+
+  /** True when somebody hears what the upstream says. */
+  get isHeard(): boolean {
+    return this.hasListeners || (this.#ready?.inFlight ?? 0) > 0;
   }
 
   /** True when there is nothing to remember about it. */
@@ -113,9 +116,9 @@ export class ChannelSlot {
     return this.#opening;
   }
 
-  /** Ends the connection now; resolves when nothing of it is left. */
-  end(): Promise<void> {
-    return this.#connections.endAll();
+  /** Ends the connection now, its subscriptions with this error; resolves when nothing of it is left. */
+  end(error?: GatewayError): Promise<void> {
+    return this.#connections.endAll(error);
   }
 
   /** The upstream was changed or removed: streams end at once, connections after their calls. */
@@ -262,7 +265,7 @@ export class ChannelSlot {
   }
 
   #onIdleTimer(): void {
-    if (this.isSpare && !this.hasListeners) {
+    if (this.isSpare && !this.isHeard) {
       void this.end();
     } else {
       this.#idleTimer?.refresh();

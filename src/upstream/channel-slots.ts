@@ -7,6 +7,7 @@ import type { UpstreamLog } from './connection.ts';
 import { HTTP_IDLE_MS, hasHttpSession } from './connection-life.ts';
 import { ConnectionLimit } from './connection-limit.ts';
 import type { OpenConnection } from './connections.ts';
+import { madeRoom } from './slot-errors.ts';
 
 export interface ChannelSlotsDeps {
   readonly openConnection: OpenConnection;
@@ -109,7 +110,7 @@ function removeUnused(groups: Map<string, Group>): void {
 function* httpSlotsOf(groups: Iterable<Group>): Iterable<ChannelSlot> {
   for (const { slots } of groups) {
     for (const slot of slots.values()) {
-      if (slot.hasHttpSession) {
+      if (hasHttpSession(slot.upstream, slot.era)) {
         yield slot;
       }
     }
@@ -124,10 +125,10 @@ function evictOne(slots: Iterable<ChannelSlot>): boolean {
       found = slot;
     }
   }
-  void found?.end();
+  void found?.end(madeRoom(found.upstream));
   return found !== undefined;
 }
 
 function isMoreSpare(slot: ChannelSlot, other: ChannelSlot): boolean {
-  return slot.hasListeners === other.hasListeners ? slot.lastUse < other.lastUse : other.hasListeners;
+  return slot.isHeard === other.isHeard ? slot.lastUse < other.lastUse : other.isHeard;
 }

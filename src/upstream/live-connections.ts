@@ -41,9 +41,12 @@ export class LiveConnections {
     }
   }
 
-  /** Tells all to end; resolves when nothing of them is left. */
-  endAll(): Promise<void> {
+  /** Tells all to end, and their subscriptions with this error; resolves when nothing of them is left. */
+  endAll(error?: GatewayError): Promise<void> {
     for (const connection of this.#all()) {
+      if (error !== undefined) {
+        connection.endListens(error);
+      }
       this.end(connection);
     }
     return this.#ended;

@@ -1,11 +1,19 @@
+import { endOfString } from '../domain/json-string.ts';
+
 /** A JSON object as parsed; whole numbers beyond 2^53 may be `JSON.rawJSON` objects that print as they were written. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
+/** Deepest nesting of arrays and objects in a message of an upstream: JSON.parse reads any depth, but whatever recurses over it overflows the stack. */
+export const MAX_DEPTH = 1000;
+
 /**
  * The JSON-RPC messages in one text of an upstream: one, or several for a batch (revision 2025-03-26); none when the text is
- * not JSON or holds anything but objects.
+ * not JSON, is nested too deeply, or holds anything but objects.
  */
 export function parseMessages(text: string): readonly JsonObject[] {
+  if (isTooDeep(text)) {
+    return [];
+  }
   try {
     const value: unknown = hasLongNumber(text) ? JSON.parse(text, keepLongNumber) : JSON.parse(text);
     const messages = Array.isArray(value) ? value : [value];
@@ -53,4 +61,26 @@ function hasLongNumber(text: string): boolean {
 function keepLongNumber(_key: string, value: unknown, context?: { source?: string }): unknown {
   const isInexact = typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value);
   return isInexact && context?.source !== undefined ? JSON.rawJSON(context.source) : value;
+}
+
+const QUOTE = 0x22;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  // What opens has to be closed again, so most texts are too short to look at.
+  for (let at = text.length > 2 * MAX_DEPTH ? 0 : text.length; at < text.length && depth <= MAX_DEPTH; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      at = endOfString(text, at) - 1;
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      depth++;
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
+      depth--;
+    }
+  }
+  return depth > MAX_DEPTH;
 }

@@ -74,6 +74,11 @@ export class Multiplexer {
     return this.#routes.inFlight.size;
   }
 
+  /** True when no client needs it now: what the catalogue listens to is not worth keeping another from a call. */
+  get isSpare(): boolean {
+    return [...this.#routes.inFlight.values()].every(({ isListen, client }) => isListen && client.isCatalogue === true);
+  }
+
   get isClosed(): boolean {
     return this.#closed !== undefined;
   }

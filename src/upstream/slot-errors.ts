@@ -11,6 +11,11 @@ export function closedAtOnce(upstream: Upstream): GatewayError {
   return unavailable(upstream, 'closed its connection as soon as it was open. Repeat the call.');
 }
 
+/** The connection made room for another; whoever only listened on it may do so again when it is there again. */
+export function madeRoom(upstream: Upstream): GatewayError {
+  return new GatewayError('canceled', `The connection to the upstream "${upstream.slug}" made room for another.`);
+}
+
 /** There may be no further connection, and none can be spared. */
 export function full(upstream: Upstream): GatewayError {
   const what =

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { finalArguments, hiddenArguments } from '../../src/catalogue/arguments.ts';
+import { finalArguments, findLookalike, hiddenArguments } from '../../src/catalogue/arguments.ts';
 
 test('fixed arguments win over the client, and defaults fill in what it left out', () => {
   const override = { argumentDefaults: { a: 1, b: 2, c: 3 }, fixedArguments: { c: 'fixed', d: 'fixed' } };
@@ -41,4 +41,14 @@ test('an argument called __proto__ is a plain one and changes no prototype', () 
   expect(JSON.stringify(finalArguments({ fixedArguments: JSON.parse('{"__proto__":1}') }, client))).toBe(
     '{"__proto__":1,"a":1}',
   );
+});
+
+test('a client cannot give a fixed argument by writing it in another case', () => {
+  const override = { argumentDefaults: { limit: 1 }, fixedArguments: { tenant: 'acme', maxSkus: 5 } };
+
+  expect(findLookalike(override, { tenant: 'mine', Limit: 2, other: 1 })).toBeUndefined();
+  expect(findLookalike(override, { a: 1, TENANT: 'mine' })).toBe('TENANT');
+  expect(findLookalike(override, { 'max\u017Fkus': 6 })).toBe('max\u017Fkus');
+  expect(findLookalike({ argumentDefaults: { limit: 1 } }, { LIMIT: 2 })).toBeUndefined();
+  expect(findLookalike(undefined, { tenant: 1 })).toBeUndefined();
 });

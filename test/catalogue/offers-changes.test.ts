@@ -186,6 +186,22 @@ describe('a subscription', () => {
     expect(names((await offers.offerOf(upstream, ann)).tools)).toEqual(['four']);
   });
 
+  test('gives its process up to others who need one, and takes none from them', async () => {
+    const { offers, upstream, steered, clock } = await setUp({ era: 'modern' }, { retryMs: 1, longestRetryMs: 2 });
+    const stdio = upstream.transport as Extract<Upstream['transport'], { kind: 'stdio' }>;
+    const single = { ...upstream, transport: { ...stdio, maxProcesses: 1 } };
+    await offers.offerOf(single, ann);
+    await until(() => steered.counted('subscriptions/listen') === 1);
+    const bobs = await offers.offerOf(single, viewerOf('bob'));
+    expect([bobs.problem, names(bobs.tools)]).toEqual([undefined, ['one', 'two']]);
+    await until(() => steered.counted('subscriptions/listen') === 2 && steered.running() === 1);
+    // Nobody has heard for her since, so what she was offered is good for a minute.
+    clock.now += 61_000;
+    await offers.offerOf(single, ann);
+    await until(() => steered.counted('tools/list') === 3);
+    expect(steered.counted('server/discover')).toBe(3);
+  });
+
   test('is not asked for again and again where the upstream knows none', async () => {
     const errors = { 'subscriptions/listen': { code: -32601, message: 'no' } };
     const { offers, upstream, steered, clock } = await setUp({ era: 'modern', errors });

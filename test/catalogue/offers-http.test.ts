@@ -3,6 +3,7 @@ import type { OfferSettings } from '../../src/catalogue/offer-settings.ts';
 import type { Upstream } from '../../src/domain/upstream.ts';
 import { upstreamOf } from '../upstream/fixtures.ts';
 import { serveEverything } from '../upstream/http-clients.ts';
+import { serveRaw } from '../upstream/raw-http-upstream.ts';
 import { serveSdk } from '../upstream/sdk-upstream.ts';
 import { type ScriptedHttp, scriptedHttp } from './scripted-http.ts';
 import type { Script } from './scripted-upstream.ts';
@@ -105,6 +106,20 @@ test('an upstream of both eras is asked in that of the viewer', async () => {
   const { offers, upstream } = await setUp({ era: 'both' });
   expect((await offers.offerOf(upstream, viewerOf('ann', 'modern'))).era).toBe('modern');
   expect((await offers.offerOf(upstream, viewerOf('ann', 'legacy'))).era).toBe('legacy');
+});
+
+test('an upstream that nests what it can without end is a problem, and harms nothing', async () => {
+  const { offers, close } = offersOf();
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
+  const server = await serveRaw((request) => {
+    const result = `{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"experimental":{"x":${deep}}}}`;
+    if (request.method === 'initialize')
+      request.text(200, 'application/json', `{"jsonrpc":"2.0","id":${String(request.id)},"result":${result}}`);
+    return request.method === 'initialize';
+  });
+  cleanUps.push(server.stop, close);
+  const offer = await offers.offerOf({ ...server.upstream, era: 'legacy' }, ann);
+  expect(offer).toMatchObject({ capabilities: {}, tools: [], problem: { reason: 'unreachable' } });
 });
 
 test('an upstream that refuses connections is a problem at once', async () => {

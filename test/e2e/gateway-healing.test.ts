@@ -117,7 +117,7 @@ function workWithout(victim: Slug, clients: readonly ChattyClient[]) {
   const faults: string[] = [];
   /** What the last rounds of each client found, newest first. */
   const findings = clients.map((): Finding[] => []);
-  let isOver = false;
+  const over = new AbortController();
 
   async function round(client: ChattyClient, name: string): Promise<Finding> {
     const fault = (what: string) => (error: unknown) => void faults.push(`${name}, ${what}: ${String(error)}`);
@@ -136,7 +136,7 @@ function workWithout(victim: Slug, clients: readonly ChattyClient[]) {
   }
 
   const working = clients.map(async (client, index) => {
-    for (let turn = 0; !isOver; turn++) {
+    for (let turn = 0; !over.signal.aborted; turn++) {
       findings[index]?.unshift(await round(client, `${client.era} client ${index}, round ${turn}`));
     }
   });
@@ -149,7 +149,7 @@ function workWithout(victim: Slug, clients: readonly ChattyClient[]) {
     },
     /** Resolves with all that went wrong with the others. */
     async end(): Promise<readonly string[]> {
-      isOver = true;
+      over.abort();
       await Promise.all(working);
       return faults;
     },

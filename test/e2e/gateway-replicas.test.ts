@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Era } from '../../gen/portcullis/v1/upstream_pb.ts';
 import { createApiKey } from '../../src/authn/api-key.ts';
-import { type Caller, type Json, type Posted, post, postModern, send, toolCall } from '../mcp/mcp-client.ts';
+import { type Caller, type Json, type Posted, post, postModern, toolCall } from '../mcp/mcp-client.ts';
 import type { GatewayProcess } from '../support/gateway-process.ts';
 import { serveEverything } from '../upstream/http-clients.ts';
 import { sse, stdio, streamableHttp } from './support-api.ts';
@@ -134,8 +134,10 @@ describe('a modern client whose call waits for input at a legacy upstream', () =
           requestState: expect.any(String),
         },
       });
-      const { requestState } = required?.['result'] as Json;
-      const retry = { requestState, inputResponses: { input_1: { action: 'accept', content: { answer: 'yes' } } } };
+      const retry = {
+        requestState: stateIn(required),
+        inputResponses: { input_1: { action: 'accept', content: { answer: 'yes' } } },
+      };
       expect(await messagesOf(ask(turnOf(turn + 1), text, retry))).toMatchObject([
         { result: { resultType: 'complete', content: [{ text: `ask: ${text}: yes` }] } },
       ]);
@@ -148,9 +150,11 @@ describe('a modern client whose call waits for input at a legacy upstream', () =
   test('is told so when the replica that held it has ended', { timeout: 90_000 }, async () => {
     const [first, second] = replicas;
     const [required] = await messagesOf(ask(first, 'lost'));
-    const { requestState } = required?.['result'] as Json;
     await first.kill();
-    const retry = { requestState, inputResponses: { input_1: { action: 'accept', content: { answer: 'yes' } } } };
+    const retry = {
+      requestState: stateIn(required),
+      inputResponses: { input_1: { action: 'accept', content: { answer: 'yes' } } },
+    };
     expect(await messagesOf(ask(second, 'lost', retry))).toMatchObject([
       {
         error: {
@@ -197,6 +201,10 @@ async function nextOf(answer: Posted, method: string): Promise<Json> {
       return message;
     }
   }
+}
+
+function stateIn(required: Json | undefined): unknown {
+  return (required as { result: Json }).result['requestState'];
 }
 
 function namesIn(listed: Json | undefined): string[] {

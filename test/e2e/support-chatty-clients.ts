@@ -105,14 +105,20 @@ function exceptOwn(onProgress: (message: string) => void): (message: string) => 
 
 /** Begins to watch, until the returned function is called: a client that closes breaks its own streams. */
 function watchStrays(client: Client1 | Client2, onStray: ChattyClientOptions['onStray'] = () => {}): () => void {
-  client.onerror = (error) => onStray(`${String(error)} ${String(error.cause ?? '')}`);
-  client.fallbackRequestHandler = async ({ method }: { method: string }) => {
-    onStray(`was asked for ${method}`);
-    throw new Error(`nobody handles ${method}`);
-  };
-  return () => {
-    client.onerror = () => {};
-  };
+  Object.assign(client, {
+    onerror: (error: unknown) => onStray(toldOf(error)),
+    fallbackRequestHandler: async ({ method }: { method: string }) => {
+      onStray(`was asked for ${method}`);
+      throw new Error(`nobody handles ${method}`);
+    },
+  });
+  return () => void Object.assign(client, { onerror: () => {} });
+}
+
+/** An error for people, with why a connection failed, which the SDKs put beneath. */
+export function toldOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : '';
+  return `${String(error)}${cause}`;
 }
 
 function capabilitiesOf(onElicit: unknown) {

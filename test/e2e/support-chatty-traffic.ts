@@ -1,4 +1,10 @@
-import { type ChattyClient, type ChattyClientOptions, connectChatty, type Era } from './support-chatty-clients.ts';
+import {
+  type ChattyClient,
+  type ChattyClientOptions,
+  connectChatty,
+  type Era,
+  toldOf,
+} from './support-chatty-clients.ts';
 import { CHATTY_RESOURCE } from './support-chatty-upstream.ts';
 
 /** Who joins the traffic. */
@@ -59,7 +65,7 @@ export function createTraffic(slugs: readonly string[]): Traffic {
         await actions[kind](client, slug, text, `${name} on ${text}`);
         count(counts, `${kind} at ${slug} by ${era}`);
       } catch (error) {
-        faults.push(`${name}: ${kind} at ${slug}: ${told(error)}`);
+        faults.push(`${name}: ${kind} at ${slug}: ${toldOf(error)}`);
       }
       askers.delete(text);
     };
@@ -119,12 +125,6 @@ function requireSame(actual: string, expected: string): void {
   if (actual !== expected) {
     throw new Error(`got '${actual}' instead of '${expected}'`);
   }
-}
-
-/** With why a connection failed, which the SDKs put beneath. */
-function told(error: unknown): string {
-  const cause = error instanceof Error && error.cause !== undefined ? ` (${String(error.cause)})` : '';
-  return `${String(error)}${cause}`;
 }
 
 function count(counts: Map<string, number>, what: string): void {

@@ -108,6 +108,17 @@ describe.each(CLIENTS)('$name', ({ connect, era }) => {
     });
   });
 
+  test('is refused an argument that could be taken for a fixed one, before anything is decided', async () => {
+    const tools = { order: { fixedArguments: { key: 'secret' } } };
+    const { gateway, url } = await openMall([{ kind: 'http modern', entry: { tools } }, 'http legacy']);
+    const client = await connect(url);
+    await expect(client.call('s1_order', { item: 'hat', Key: 'mine' })).rejects.toMatchObject({
+      code: -32602,
+      message: expect.stringContaining("'Key' is no argument of this tool"),
+    });
+    expect(gateway.decisions).toEqual([]);
+  });
+
   test.each(SHOP_KINDS)(
     'sends hidden and default arguments to an upstream (%s), which are decided too',
     async (kind) => {

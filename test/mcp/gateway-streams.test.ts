@@ -140,7 +140,7 @@ describe('a legacy session', () => {
       shops[0]?.restock();
       return heard.updated.length > 0 && shops[0]?.watched().length === 1;
     });
-    await client.unsubscribeResource({ uri });
+    expect(await client.unsubscribeResource({ uri })).toEqual({});
     await until(() => shops[0]?.watched().length === 0);
   });
 

@@ -26,15 +26,19 @@ describe.each(ERAS)('the time-out that a gateway sets for an upstream, for a %s 
     ['http legacy', 400, 2_500],
     ['http modern', 400, 2_500],
     ['stdio legacy', 3_000, 3_400],
-  ])('that is longer than the upstream’s own (%s, %d ms) lets a call take longer', {
-    timeout: 30_000,
-  }, async (kind, timeoutMs, afterMs) => {
-    const unit = { kind, changes: { timeoutMs }, entry: { timeoutMs: 20_000 } };
-    const { url } = await openMall([unit]);
-    const args = { text: 'hi', afterMs };
-    const answer = await answerTo({ url, key: 'alice' }, era, 'echo', args);
-    expect(answer).toMatchObject({ result: { content: [{ text: 's1 says hi' }] } });
-  });
+  ])(
+    'that is longer than the upstream’s own (%s, %d ms) lets a call take longer',
+    {
+      timeout: 30_000,
+    },
+    async (kind, timeoutMs, afterMs) => {
+      const unit = { kind, changes: { timeoutMs }, entry: { timeoutMs: 20_000 } };
+      const { url } = await openMall([unit]);
+      const args = { text: 'hi', afterMs };
+      const answer = await answerTo({ url, key: 'alice' }, era, 'echo', args);
+      expect(answer).toMatchObject({ result: { content: [{ text: 's1 says hi' }] } });
+    },
+  );
 
   test('that is shorter holds for its own clients only, whoever opened the connection', async () => {
     const shop = await handShop('s1', [{ name: 'order', inputSchema: { type: 'object' } }], { timeoutMs: 700 });

@@ -139,6 +139,14 @@ describe('a call of a modern client to a modern upstream', () => {
   });
 });
 
+test('a client that declares more than 16 KiB of capabilities is refused', async () => {
+  const { caller } = await setUp([await handShop('s1', [REGIONAL])]);
+  const list = { jsonrpc: '2.0', id: 1, method: 'tools/list', params: {} };
+  const declaring = (length: number) => postModern(caller, list, { experimental: { x: 'x'.repeat(length) } });
+  expect(await answerOf(declaring(16_000))).toMatchObject({ result: { tools: [{ name: 'order' }] } });
+  expect(await answerOf(declaring(17_000))).toMatchObject({ id: 1, error: { code: -32602 } });
+});
+
 describe('a list', () => {
   const LARGE = Array.from({ length: 12 }, (_, at) => ({ name: `t${at}`, description: 'x'.repeat(480_000) }));
   const listOf = (caller: Caller, params: Json, method = 'tools/list') =>

@@ -244,6 +244,17 @@ describe('a call of a tool of a gateway', () => {
     expect(decisions).toMatchObject([{ argumentsJson: '{"limit":10,"page":2,"region":"eu"}' }]);
   });
 
+  test('is refused an argument that could be taken for a fixed one', async () => {
+    const tools = { one: { fixedArguments: { region: 'eu' } } };
+    const shop = await steered('shop');
+    const { call, decisions } = worldOf({ upstreams: [shop], gateway: gatewayOf([entry('shop', { tools })]) });
+    expect(await refusalOf(call('one', { Region: 'us' }))).toMatchObject({
+      reason: 'validation_failed',
+      message: "'Region' is no argument of this tool.",
+    });
+    expect(decisions).toEqual([]);
+  });
+
   test('is denied by what policies say about its upstream', async () => {
     const [shop, bank] = [await steered('shop'), await steered('bank')];
     const { call, decisions } = worldOf({

@@ -7,7 +7,7 @@ import { statusOfMessage } from '../answer-scan.ts';
 import { failureOf } from '../errors.ts';
 import { InvalidMessageError } from '../json-rpc.ts';
 import { createLazyStream, type LazyStream } from '../lazy-stream.ts';
-import { statusOfError } from '../upstream-answer.ts';
+import { answerText, statusOfError } from '../upstream-answer.ts';
 import type { BridgeRequest } from './bridge-request.ts';
 import { type CarryHeldDeps, carryHeld, carryRetry } from './carry-held.ts';
 import { clientOf } from './clients.ts';
@@ -90,8 +90,8 @@ function mapped(answer: JsonObject, mapResult: (result: JsonObject) => JsonObjec
     : answer;
 }
 
-function send({ post }: BridgeRequest, stream: LazyStream, answer: JsonObject): ForwardEnd {
-  const json = JSON.stringify(answer);
+function send({ post, upstream }: BridgeRequest, stream: LazyStream, answer: JsonObject): ForwardEnd {
+  const json = answerText(upstream, answer);
   post.answer.sendJson(httpStatus(post.era, answer['error']), json);
   return { status: statusOfMessage(answer) ?? 'upstream_error', responseBytes: json.length + stream.bytes() };
 }

@@ -1,4 +1,4 @@
-import { finalArguments } from '../../catalogue/arguments.ts';
+import { finalArguments, findLookalike } from '../../catalogue/arguments.ts';
 import type { ToolOverride } from '../../domain/gateway.ts';
 import type { JsonObject } from '../../domain/json.ts';
 import { isObject } from '../../upstream/message.ts';
@@ -16,7 +16,7 @@ export interface FinalArguments {
 /**
  * Adds an override's defaults and fixed arguments to those of a client; `textOf` finds the JSON of the client's.
  *
- * @throws InvalidMessageError when there is something to add, but nothing that it could be added to
+ * @throws InvalidMessageError when there is something to add, but nothing that it could be added to, or what could be taken for it
  */
 export function addArguments(
   override: ToolOverride | undefined,
@@ -32,6 +32,10 @@ export function addArguments(
   }
   if (client !== undefined && !isObject(client)) {
     throw new InvalidMessageError(-32602, `'params.arguments' must be an object`);
+  }
+  const lookalike = findLookalike(override, client ?? {});
+  if (lookalike !== undefined) {
+    throw new InvalidMessageError(-32602, `'${lookalike}' is no argument of this tool`);
   }
   const final = finalArguments(override, client);
   const finalText = withMembers(textOf() ?? '{}', 0, changedMembers(client ?? {}, final ?? {}));

@@ -5,12 +5,24 @@ import type { Era } from '../../domain/upstream.ts';
 import { isObject, metaOf } from '../../upstream/message.ts';
 import { CAPABILITIES_KEY } from '../envelope.ts';
 import type { McpPost, McpRequest } from '../exchange.ts';
+import { InvalidMessageError } from '../json-rpc.ts';
 
-/** On whose behalf upstreams are asked for this message. */
+/** Longest JSON of a client's capabilities: they tell viewers apart, and what is kept for each is kept by them. */
+const MAX_CAPABILITIES = 16 * 1024;
+
+/**
+ * On whose behalf upstreams are asked for this message.
+ *
+ * @throws InvalidMessageError when it declares more than anybody could
+ */
 export function viewerOf({ principal, era, message, session }: McpPost): Viewer {
   const params = message.params ?? {};
   if (era === 'modern') {
-    return viewer(principal, era, metaOf(params)[CAPABILITIES_KEY]);
+    const declared = metaOf(params)[CAPABILITIES_KEY];
+    if (message.text.length > MAX_CAPABILITIES && JSON.stringify(declared).length > MAX_CAPABILITIES) {
+      throw new InvalidMessageError(-32602, `'${CAPABILITIES_KEY}' is longer than ${MAX_CAPABILITIES} characters`);
+    }
+    return viewer(principal, era, declared);
   }
   return viewer(
     principal,

@@ -11,6 +11,8 @@ export interface ToolSearch {
   readonly allowed: (tool: ExposedTool) => boolean;
 }
 
+/** Longest name that is called, in UTF-16 code units, as of any other call: it is recorded. */
+const MAX_CALLED_NAME = 512;
 const MAX_SUMMARY_LENGTH = 240;
 const MAX_SHOWN_ARGUMENTS = 30;
 const SUGGESTIONS = 3;
@@ -52,7 +54,7 @@ export function readToolCall(
   args: JsonObject | undefined,
 ): { readonly name: string; readonly arguments: JsonObject | undefined } | { readonly refusal: JsonObject } {
   const { name, arguments: given } = args ?? {};
-  if (typeof name !== 'string' || name === '') {
+  if (typeof name !== 'string' || name === '' || name.length > MAX_CALLED_NAME) {
     return { refusal: failure("call_tool takes a 'name', a text, and 'arguments', an object.") };
   }
   if (given !== undefined && !isObject(given)) {

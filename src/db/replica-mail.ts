@@ -34,14 +34,6 @@ export function createReplicaMail(
   onError: (error: unknown) => void,
 ): ReplicaMail & { readonly hear: (payload: string) => void } {
   const listeners = new Set<(body: string) => void>();
-  let isReading = false;
-  let isRung = false;
-
-  async function read(): Promise<void> {
-    const rows = await db.deleteFrom('replica_messages').where('recipient', '=', replicaId).returningAll().execute();
-    rows.sort((a, b) => (a.id < b.id ? -1 : 1));
-    for (const { body } of rows) tell(body);
-  }
 
   /** A message is taken from the table already, so one that a listener fails on must not take the others along. */
   function tell(body: string): void {
@@ -54,21 +46,11 @@ export function createReplicaMail(
     }
   }
 
-  async function readWhileRung(): Promise<void> {
-    while (isRung) {
-      isRung = false;
-      await read().catch(onError);
-    }
-  }
-
-  function ring(): void {
-    isRung = true;
-    if (isReading) return;
-    isReading = true;
-    void readWhileRung().finally(() => {
-      isReading = false;
-    });
-  }
+  const ring = createReading(async () => {
+    const rows = await db.deleteFrom('replica_messages').where('recipient', '=', replicaId).returningAll().execute();
+    rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+    for (const { body } of rows) tell(body);
+  }, onError);
 
   return {
     replicaId,
@@ -82,18 +64,7 @@ export function createReplicaMail(
       if (payload.startsWith(TO_ALL) && payload.slice(1, space) !== replicaId) tell(payload.slice(space + 1));
     },
     async send(recipient, body) {
-      const now = Date.now();
-      await db
-        .deleteFrom('replica_messages')
-        .where('create_time', '<', now - KEPT_MS)
-        .execute();
-      await db.transaction().execute(async (trx) => {
-        await trx
-          .insertInto('replica_messages')
-          .values({ id: newId(now), recipient, body, create_time: now })
-          .execute();
-        await sql`select pg_notify(${MESSAGE_CHANNEL}, ${recipient})`.execute(trx);
-      });
+      await store(db, recipient, body);
       return true;
     },
     onMessage(listener) {
@@ -101,4 +72,39 @@ export function createReplicaMail(
       return () => listeners.delete(listener);
     },
   };
+}
+
+/** Makes a function that has `read` run once more after it was called, one run at a time. */
+function createReading(read: () => Promise<void>, onError: (error: unknown) => void): () => void {
+  let isReading = false;
+  let isRung = false;
+  const readWhileRung = async () => {
+    while (isRung) {
+      isRung = false;
+      await read().catch(onError);
+    }
+  };
+  return () => {
+    isRung = true;
+    if (isReading) return;
+    isReading = true;
+    void readWhileRung().finally(() => {
+      isReading = false;
+    });
+  };
+}
+
+async function store(db: Kysely<Database>, recipient: string, body: string): Promise<void> {
+  const now = Date.now();
+  await db
+    .deleteFrom('replica_messages')
+    .where('create_time', '<', now - KEPT_MS)
+    .execute();
+  await db.transaction().execute(async (trx) => {
+    await trx
+      .insertInto('replica_messages')
+      .values({ id: newId(now), recipient, body, create_time: now })
+      .execute();
+    await sql`select pg_notify(${MESSAGE_CHANNEL}, ${recipient})`.execute(trx);
+  });
 }

@@ -1,5 +1,5 @@
 import type { DecisionReason } from '../domain/decision.ts';
-import { type ErrorReason, GatewayError } from '../domain/errors.ts';
+import type { ErrorReason } from '../domain/errors.ts';
 import type { Gateway } from '../domain/gateway.ts';
 import { isGatewayGranted, isGranted, type Principal } from '../domain/principal.ts';
 import { addressOf, isGateway, type Target } from '../domain/target.ts';

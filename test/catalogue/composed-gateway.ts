@@ -40,7 +40,9 @@ export function composedAlone(part: Part): Composition {
   const target = upstreamOf(part);
   return compose({
     target,
-    members: [{ entry: entryOf(part), upstream: target, timeoutMs: target.timeoutMs, prefix: '', offer: offerOf(part, target) }],
+    members: [
+      { entry: entryOf(part), upstream: target, timeoutMs: target.timeoutMs, prefix: '', offer: offerOf(part, target) },
+    ],
   });
 }
 

@@ -42,6 +42,7 @@ describe.each(CLIENTS)('$name at a gateway in SEARCH mode', ({ connect, era }) =
     expect(await client.call('search_tools', {})).toMatch(/^error: search_tools takes a 'query'/);
     expect(await client.call('describe_tool', {})).toMatch(/^error: describe_tool takes a 'name'/);
     expect(await client.call('call_tool', { arguments: {} })).toMatch(/^error: call_tool takes a 'name'/);
+    expect(await client.call('call_tool', { name: 'x'.repeat(513) })).toMatch(/^error: call_tool takes a 'name'/);
     expect(await client.call('call_tool', { name: 's1_echo', arguments: [1] })).toMatch(/^error: The 'arguments'/);
     expect(await client.call('call_tool', { name: 's1_ecco', arguments: { a: 1 } })).toMatch(
       /^error: There is no tool 's1_ecco'/,

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Composition } from '../../catalogue/composition.ts';
 import { LIST_NAMES, type ListName } from '../../catalogue/list-kinds.ts';
 import { newId } from '../../domain/ids.ts';
@@ -14,6 +15,8 @@ import type { WatchedResource } from './watched-resources.ts';
 
 /** Most resources that one stream may watch. */
 const MAX_WATCHED = 1_000;
+/** Longest time for which others wait while URIs are looked for among templates, which may be many, in milliseconds. */
+const TURN_MS = 10;
 
 /** What a modern client may ask to hear of (specification 2026-07-28, basic/patterns/subscriptions, section Notification Filter). */
 export const LIST_FILTERS: Readonly<Record<ListName, string>> = {
@@ -39,9 +42,8 @@ export async function listen(
     throw new InvalidMessageError(-32602, `'params.notifications' must be an object`);
   }
   const lists = LIST_NAMES.filter((name) => filter[LIST_FILTERS[name]] === true);
-  const watched = readWatched(filter['resourceSubscriptions'], composition).filter((resource) =>
-    mayRead(deps.listing, post.principal, resource),
-  );
+  const found = await readWatched(filter['resourceSubscriptions'], composition);
+  const watched = found.filter((resource) => mayRead(deps.listing, post.principal, resource));
   const send = (notification: JsonObject) => {
     const params = withMeta(paramsOf(notification), SUBSCRIPTION_KEY, message.id);
     answer.sendEvent(JSON.stringify({ ...notification, params }));
@@ -70,7 +72,7 @@ export function listChanged(name: ListName): JsonObject {
 }
 
 /** The resources that can be watched: those that are somebody's, who tells of their changes. */
-function readWatched(asked: unknown, composition: Composition): readonly WatchedResource[] {
+async function readWatched(asked: unknown, composition: Composition): Promise<readonly WatchedResource[]> {
   if (asked === undefined) {
     return [];
   }
@@ -78,10 +80,19 @@ function readWatched(asked: unknown, composition: Composition): readonly Watched
     const message = `'params.notifications.resourceSubscriptions' must be an array of at most ${MAX_WATCHED} URIs`;
     throw new InvalidMessageError(-32602, message);
   }
-  return [...new Set<string>(asked)].flatMap((uri) => {
+  const watched: WatchedResource[] = [];
+  let turnBegan = performance.now();
+  for (const uri of new Set<string>(asked)) {
     const found = composition.findResource(uri);
-    return found !== undefined && canWatch(composition, found.member.upstream.id) ? [{ uri, ...found }] : [];
-  });
+    if (found !== undefined && canWatch(composition, found.member.upstream.id)) {
+      watched.push({ uri, ...found });
+    }
+    if (performance.now() - turnBegan > TURN_MS) {
+      await setImmediate();
+      turnBegan = performance.now();
+    }
+  }
+  return watched;
 }
 
 function canWatch({ members }: Composition, upstreamId: string): boolean {

@@ -95,10 +95,11 @@ async function attach(deps: MemberLinkDeps, options: MemberLinkOptions, closed: 
   const listener = options.clientEra === 'modern' ? { ...client, sessionId: holder } : client;
   const over = Promise.withResolvers<void>();
   const watch = () => {
-    for (const uri of uris()) {
+    const watched = uris();
+    for (const uri of watched) {
       deps.shared.hold(key, uri, holder);
-      tell(channel, client, 'resources/subscribe', uri);
     }
+    void tellAll(channel, client, 'resources/subscribe', watched, closed);
   };
   const taker = options.takerFor?.(channel) ?? refuser(channel, listener);
   const detach = channel.attach(listener, {
@@ -112,9 +113,8 @@ async function attach(deps: MemberLinkDeps, options: MemberLinkOptions, closed: 
   detach();
   taker.end();
   if (options.clientEra === 'modern') {
-    for (const uri of uris().filter((each) => deps.shared.release(key, each, holder))) {
-      tell(channel, client, 'resources/unsubscribe', uri);
-    }
+    const released = uris().filter((each) => deps.shared.release(key, each, holder));
+    void tellAll(channel, client, 'resources/unsubscribe', released);
   }
   await aborted(closed);
 }
@@ -138,11 +138,29 @@ function refuser(channel: Channel, client: ChannelClient): MessageTaker {
   return { take, end: () => {} };
 }
 
-/** Asks without waiting; what the upstream answers is of no use here. */
-function tell(channel: Channel, client: ChannelClient, method: string, uri: string): void {
-  const message = { jsonrpc: '2.0', id: newId(), method, params: { uri } };
-  const options = { client, signal: new AbortController().signal, onMessage: () => undefined };
-  channel.request(message, options).catch(() => undefined);
+/** Requests of one link that are on their way at once: there may be a thousand, and an upstream's other clients call it too. */
+const AT_ONCE = 4;
+
+/** Asks for each; what the upstream answers is of no use here. */
+async function tellAll(
+  channel: Channel,
+  client: ChannelClient,
+  method: string,
+  uris: readonly string[],
+  until?: AbortSignal,
+): Promise<void> {
+  const left = uris.values();
+  const tellNext = async (): Promise<void> => {
+    for (const uri of left) {
+      if (until?.aborted === true) {
+        return;
+      }
+      const message = { jsonrpc: '2.0', id: newId(), method, params: { uri } };
+      const options = { client, signal: new AbortController().signal, onMessage: () => undefined };
+      await channel.request(message, options).catch(() => undefined);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, tellNext));
 }
 
 /** A modern upstream is asked to tell of resources; ends when it was closed, or is to watch others. Rejects when the upstream ends it. */

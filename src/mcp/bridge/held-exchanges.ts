@@ -28,7 +28,7 @@ interface Held {
 }
 
 /** Calls of one principal that may wait; of more, the one that waits longest is given up. */
-const MAX_OF_PRINCIPAL = 1_000;
+const MAX_OF_PRINCIPAL = 100;
 const MAX_HELD = 10_000;
 
 /** The calls of modern clients at legacy upstreams that wait on this replica for answers to what the upstream asked. */

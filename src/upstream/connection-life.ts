@@ -20,7 +20,7 @@ export function connectionLifeOf(upstream: Upstream, httpIdleMs: number): Connec
     case 'stdio':
       return { idleMs: transport.idleTimeoutMs, longestLockMs: 30_000, isExclusive: true };
     case 'sse':
-      return { idleMs: httpIdleMs, longestLockMs: 1000, isExclusive: true };
+      return { idleMs: httpIdleMs, longestLockMs: 0, isExclusive: true };
     case 'streamable_http':
       return { idleMs: httpIdleMs, longestLockMs: 0, isExclusive: false };
   }

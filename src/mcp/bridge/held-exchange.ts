@@ -34,6 +34,8 @@ export interface HeldExchangeOptions {
 }
 
 const MAX_QUESTIONS = 100;
+/** Messages of progress that are kept for the next round. */
+const MAX_MISSED = 100;
 
 /** A call at a legacy upstream that modern clients drive in rounds: the upstream's own requests end a round, and wait until the next brings the answers. */
 export class HeldExchange {
@@ -42,6 +44,8 @@ export class HeldExchange {
   readonly #gone = new AbortController();
   /** The upstream's requests that wait for an answer, by their ids; the key under which the client knows them. */
   readonly #questions = new Map<unknown, { readonly key: string; readonly request: JsonObject }>();
+  /** Progress that came between rounds, oldest first. */
+  readonly #missed: JsonObject[] = [];
   #answer: Promise<JsonObject> | undefined;
   #isAnswered = false;
   #lastKey = 0;
@@ -72,6 +76,9 @@ export class HeldExchange {
     round.signal.addEventListener('abort', abort, { once: true });
     if (round.signal.aborted) {
       this.abort();
+    }
+    for (const message of this.#missed.splice(0)) {
+      this.#onProgress(message, paramsOf(message));
     }
     this.#answer ??= this.#start();
     this.#respond(responses);
@@ -135,9 +142,14 @@ export class HeldExchange {
 
   /** Each round has a token of its own. */
   #onProgress(message: JsonObject, params: JsonObject): void {
-    const progressToken = this.#round?.progressToken;
+    if (this.#round === undefined) {
+      this.#missed.push(message);
+      this.#missed.splice(0, this.#missed.length - MAX_MISSED);
+      return;
+    }
+    const { progressToken, send } = this.#round;
     if (progressToken !== undefined) {
-      this.#round?.send({ ...message, params: { ...params, progressToken } });
+      send({ ...message, params: { ...params, progressToken } });
     }
   }
 

@@ -30,7 +30,8 @@ export async function refuseUnoffered(
   const { noun, name } = unoffered;
   const decision = await recordUnoffered(deps, post, unoffered);
   const data = { reason: 'not_offered', ...(decision === undefined ? {} : { call_id: decision.id }) };
-  const message = clashMessage(noun, name, composition) ?? `Unknown ${noun}: ${shown(name)}`;
+  const message =
+    clashMessage(noun, name, composition) ?? problemOf(noun, name, composition) ?? `Unknown ${noun}: ${shown(name)}`;
   post.answer.sendError(post.message.id ?? null, { code: -32602, message, data });
 }
 
@@ -65,6 +66,11 @@ function clashMessage(noun: Noun, name: string, composition: Composition): strin
     `The ${noun} '${shown(name)}' is not offered: several upstreams have it (${upstreams.join(', ')}). ` +
       'An operator can tell them apart by a name_prefix in the gateway.'
   );
+}
+
+/** Why an upstream's own tool or prompt is kept from being offered. */
+function problemOf(noun: Noun, name: string, { problems }: Composition): string | undefined {
+  return problems.find((problem) => problem.name === name && problem.message.startsWith(`The ${noun} `))?.message;
 }
 
 function shown(name: string): string {

@@ -190,7 +190,7 @@ describe('what a known caller may reach', () => {
       expect(answer.status).toBe(403);
       expect(refusalOf(answer)).toMatchObject({
         code: 'permission_denied',
-        message: `The credential has no grant for the upstream '${slug}' (or it might not exist).`,
+        message: `The credential has no grant for the upstream or gateway '${slug}' (or it might not exist).`,
       });
     }
   });

@@ -1,40 +1,19 @@
 import { GatewayError } from '../domain/errors.ts';
 import type { JsonObject } from '../domain/json.ts';
-import type { Era, Upstream } from '../domain/upstream.ts';
-import type { Eras } from '../upstream/era.ts';
+import type { Era } from '../domain/upstream.ts';
 import { Announcer } from './announcer.ts';
 import { type FetchedOffer, fetchOffer, NO_FACTS, type OfferFacts } from './fetch-offer.ts';
-import { type Line, type LineDeps, openLine } from './line.ts';
+import { type Line, openLine } from './line.ts';
 import { changedList, LIST_NAMES, type ListName, type OfferList } from './list-kinds.ts';
-import type { Offer, OfferProblem, Viewer } from './offer.ts';
+import type { Offer, OfferProblem } from './offer.ts';
+import type { OfferEntryOptions } from './offer-entry-options.ts';
 import { OfferListener } from './offer-listener.ts';
 import { notInTime, problemOf, replaced } from './offer-problem.ts';
-import { lifetimeOf, type OfferSettings } from './offer-settings.ts';
-import { differences, type HeldOffer, type OfferShelf } from './offer-shelf.ts';
+import { lifetimeOf } from './offer-settings.ts';
+import { differences, type HeldOffer } from './offer-shelf.ts';
 import { Pacer } from './pacer.ts';
 import type { ListRead } from './read-list.ts';
 import { within } from './within.ts';
-
-export interface OfferEntryOptions {
-  readonly upstream: Upstream;
-  readonly viewer: Viewer;
-  /** The same for viewers who share a conversation with the upstream. */
-  readonly sessionId: string;
-  readonly line: LineDeps;
-  readonly shelf: OfferShelf;
-  readonly settings: OfferSettings;
-  readonly now: () => number;
-  /** The upstream is spoken to in this era from now on. */
-  readonly onReached: (eras: Eras, era: Era) => void;
-  /** It was read to the end. */
-  readonly onRead: () => void;
-  /** It could not be read, for this error, or not in time. */
-  readonly onTrouble: (problem: OfferProblem, error?: unknown) => void;
-  /** It could not be read, and is not tried again before somebody asks. */
-  readonly onLapse: () => void;
-  /** Viewers who were told what it offers must hear that lists are others now. */
-  readonly onChange: (lists: readonly ListName[]) => void;
-}
 
 /** What is noted when a reading begins. */
 interface Reading {

@@ -4,7 +4,8 @@ import { sharingOf } from '../upstream/channel-key.ts';
 import { type EraBook, type Eras, pickEra } from '../upstream/era.ts';
 import { LIST_NAMES, type ListName } from './list-kinds.ts';
 import type { OfferProblem, Viewer } from './offer.ts';
-import { OfferEntry, type OfferEntryOptions } from './offer-entry.ts';
+import { OfferEntry } from './offer-entry.ts';
+import type { OfferEntryOptions } from './offer-entry-options.ts';
 import type { CapabilityKeys } from './viewer-key.ts';
 
 export interface UpstreamOffersOptions

@@ -1,4 +1,5 @@
 import type { ApprovalId } from '../domain/ids.ts';
+import { createSealedTexts, type SealDeps } from './sealed-texts.ts';
 
 /** Sealed into the id of a legacy `elicitation/create`, so that any replica can take the client's answer. */
 export interface Question {
@@ -39,35 +40,13 @@ export function looksSealed(text: unknown): text is string {
 
 type Token = Question | RetryState;
 
-export interface ApprovalTokensDeps {
-  readonly seal: (text: string) => Promise<string>;
-  /** Rejects when the text was not sealed here. */
-  readonly open: (sealed: string) => Promise<string>;
-}
+export type ApprovalTokensDeps = SealDeps;
 
 export type ApprovalTokens = ReturnType<typeof createApprovalTokens>;
 
-/** Tells these texts from those of upstreams before anything is decrypted. */
 const PREFIX = 'portcullis-approval.';
 
-/** Texts that travel through the client and that only the gateway can make and read. */
-export function createApprovalTokens({ seal, open }: ApprovalTokensDeps) {
-  async function make(token: Token): Promise<string> {
-    return PREFIX + (await seal(JSON.stringify(token)));
-  }
-
-  /** Undefined for what is not of this gateway; another gateway behind this one has texts that look the same. */
-  async function read<Kind extends Token['kind']>(
-    kind: Kind,
-    text: unknown,
-  ): Promise<Extract<Token, { kind: Kind }> | undefined> {
-    if (!looksSealed(text)) {
-      return undefined;
-    }
-    const opened = await open(text.slice(PREFIX.length)).catch(() => undefined);
-    const token = opened === undefined ? undefined : (JSON.parse(opened) as Token);
-    return token?.kind === kind ? (token as Extract<Token, { kind: Kind }>) : undefined;
-  }
-
-  return { make, read };
+/** Makes what seals and reads them. */
+export function createApprovalTokens(deps: ApprovalTokensDeps) {
+  return createSealedTexts<Token>(PREFIX, deps);
 }

@@ -1,3 +1,5 @@
+import { createSealedTexts, type SealDeps } from '../sealed-texts.ts';
+
 /** Sealed into the id of what a legacy client is asked, so that its answer finds the replica that waits for it. */
 export interface QuestionToken {
   readonly kind: 'question';
@@ -23,36 +25,11 @@ export interface RoundToken {
 
 type Token = QuestionToken | RoundToken;
 
-/** Seals and opens texts; the secret box's functions for one purpose. */
-export interface TokensDeps {
-  readonly seal: (text: string) => Promise<string>;
-  /** Rejects when the text was not sealed here. */
-  readonly open: (sealed: string) => Promise<string>;
-}
+export type TokensDeps = SealDeps;
 
 export type Tokens = ReturnType<typeof createTokens>;
 
-/** Tells these texts from those of clients and upstreams before anything is decrypted. */
-const PREFIX = 'portcullis-input.';
-
-/** Texts that travel through a client and that only the gateway can make and read. */
-export function createTokens({ seal, open }: TokensDeps) {
-  async function make(token: Token): Promise<string> {
-    return PREFIX + (await seal(JSON.stringify(token)));
-  }
-
-  /** Undefined for what is not of this gateway. */
-  async function read<Kind extends Token['kind']>(
-    kind: Kind,
-    text: unknown,
-  ): Promise<Extract<Token, { kind: Kind }> | undefined> {
-    if (typeof text !== 'string' || !text.startsWith(PREFIX)) {
-      return undefined;
-    }
-    const opened = await open(text.slice(PREFIX.length)).catch(() => undefined);
-    const token = opened === undefined ? undefined : (JSON.parse(opened) as Token);
-    return token?.kind === kind ? (token as Extract<Token, { kind: Kind }>) : undefined;
-  }
-
-  return { make, read };
+/** Makes what seals and reads them. */
+export function createTokens(deps: TokensDeps) {
+  return createSealedTexts<Token>('portcullis-input.', deps);
 }
